@@ -1,0 +1,311 @@
+"""The one door in: rows of files, or of a run, become documents with origin, lineage and a place in the chain."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from provenance.errors import ProvError
+from provenance.origin import canonical
+from registry.lineage import rederive
+from registry.readers import STANDARD_INPUT, Input, Row
+from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
+from registry.store import Batch, Store
+from registry.tokens import Tokenizer, default_tokenizer
+
+STAGE_ROWS = 8192
+
+Progress = Callable[[int], None]
+"""Called with the number of rows read since it was last called."""
+
+
+@dataclass
+class Ingested:
+    """What an act of ingesting came to."""
+
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    changed: int = 0
+    redeclared: int = 0
+    bytes: int = 0
+    parents_missing: int = 0
+    skipped_files: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def __add__(self, other: "Ingested") -> "Ingested":
+        mine, theirs = vars(self), vars(other)
+        return Ingested(**{name: mine[name] + theirs[name] for name in mine})
+
+    def summary(self) -> dict[str, Any]:
+        return {name: len(value) if isinstance(value, list) else value for name, value in vars(self).items()}
+
+
+class Conflict(ProvError):
+    """A document declared in two ways."""
+
+    def __init__(self, item: str, new: str, old: str, places: str, mend: str, count: int = 1) -> None:
+        self.item, self.new, self.old, self.count = item, new, old, count
+        more = f" ({count - 1:,} more like it)" if count > 1 else ""
+        super().__init__(f"{places}: document {item!r} is declared {new}, but {old}{more}: {mend}")
+
+
+@dataclass
+class Feed:
+    """An input's name and its rows."""
+
+    name: str
+    rows: Iterator[Row]
+
+
+def ingest(
+    store: Store,
+    feeds: Iterable[Feed],
+    rules: Rules,
+    *,
+    skip_bad: bool = False,
+    redeclare: bool = False,
+    dry_run: bool = False,
+    input_digest: bytes | None = None,
+    progress: Progress = lambda rows: None,
+) -> Ingested:
+    """Take rows in as one batch and one transaction.
+
+    Args:
+        skip_bad: leave bad rows out, and tell which; else the first one ends the act.
+        redeclare: append a declaration where a known document arrives declared in another way.
+        dry_run: do all of it, then leave the registry as it was.
+        input_digest: what marks the input as done, for a later act to skip it.
+    Raises:
+        BadRow: a row cannot become a document.
+        Conflict: a document is declared in two ways.
+    """
+    run_id = store.ask_value("run_id", digest=rules.written_by.run) if rules.written_by else None
+    with store.batch("ingest", run_id) as batch:
+        batch.input_digest = input_digest
+        act = _Act(store, batch, rules, skip_bad, redeclare)
+        result = act.carry_out(feeds, progress)
+        if dry_run or not act.wrote_something:
+            batch.abandon()
+    return result
+
+
+class _Act:
+    """One act of ingesting, inside its transaction."""
+
+    def __init__(self, store: Store, batch: Batch, rules: Rules, skip_bad: bool, redeclare: bool) -> None:
+        self.store, self.batch, self.rules = store, batch, rules
+        self.skip_bad, self.redeclare = skip_bad, redeclare
+        self.result = Ingested()
+        self.names: list[str] = []
+        self.fields: set[str] = set()
+        self.wrote_something = False
+
+    def carry_out(self, feeds: Iterable[Feed], progress: Progress) -> Ingested:
+        tokenizer = default_tokenizer(self.store)
+        self._stage(feeds, tokenizer, progress)
+        self._one_declaration_each()
+        self.store.run("stage_known")
+        self._meet_declarations()
+        self._settle()
+        self._count()
+        self._write(tokenizer)
+        return self.result
+
+    # -- from rows to staged rows
+
+    def _stage(self, feeds: Iterable[Feed], tokenizer: Tokenizer | None, progress: Progress) -> None:
+        empty = Arriving()
+        with self.store.lend(incoming=empty.batch(), incoming_edge=empty.edge_batch()):
+            self.store.run("stage_arriving")
+            self.store.run("stage_arriving_edge")
+        for feed in feeds:
+            self.names.append(feed.name)
+            for arriving in self._arrive(feed):
+                self._insert(arriving, tokenizer)
+                progress(len(arriving.rows))
+
+    def _arrive(self, feed: Feed) -> Iterator[Arriving]:
+        arriving = Arriving()
+        seen: set[str] = set()
+        for row in feed.rows:
+            self.result.read += 1
+            seen.update(row.values)
+            try:
+                document_row(row, self.rules, feed.name, arriving, len(self.names) - 1)
+            except Fault as fault:
+                self._reject(feed.name, row.place, f"{fault}{self._hint(fault, row)}", row.values)
+            if len(arriving.rows) >= STAGE_ROWS:
+                yield arriving
+                arriving = Arriving()
+        self._all_columns_seen(feed.name, seen)
+        yield arriving
+
+    def _hint(self, fault: Fault, row: Row) -> str:
+        if str(fault) != "no text" or not row.values or "text" in row.values:
+            return ""
+        return f" (its columns are {', '.join(map(str, row.values))}: name the one that holds it with --text-column)"
+
+    def _all_columns_seen(self, name: str, seen: set[str]) -> None:
+        if missing := [theirs for theirs in self.rules.columns.values() if theirs not in seen and seen]:
+            raise ProvError(f"{name} has no column {missing[0]!r}: its columns are {', '.join(sorted(seen))}")
+
+    def _insert(self, arriving: Arriving, tokenizer: Tokenizer | None) -> None:
+        rows = arriving.batch()
+        if tokenizer:
+            column = tokenizer.count(rows.column("text"))
+            rows = rows.set_column(ARRIVING.get_field_index("tokens"), "tokens", column)
+        self.fields |= arriving.fields
+        with self.store.lend(incoming=rows, incoming_edge=arriving.edge_batch()):
+            self.store.run("insert_arriving")
+            self.store.run("insert_arriving_edge")
+
+    def _reject(self, name: str, place: str, reason: str, values: dict[str, Any]) -> None:
+        if not self.skip_bad:
+            raise BadRow(name, place, reason)
+        self.result.rejected.append(Rejected(name, place, reason, values))
+
+    # -- declarations
+
+    def _one_declaration_each(self) -> None:
+        if row := self.store.ask_one("arriving_conflict"):
+            first_input, first_place, item, *first = row[:7]
+            other_input, other_place, *other = row[7:]
+            raise Conflict(item, _declared(*other), f"{_declared(*first)} before",
+                           f"{self.names[other_input]}, {other_place} and {self.names[first_input]}, {first_place}",
+                           "declare it one way")
+        self.store.run("drop_duplicates")
+
+    def _meet_declarations(self) -> None:
+        self.store.run("stage_redeclared")
+        row = self.store.ask_one("first_redeclared")
+        if row and not self.redeclare:
+            count, input, place, item, *declared = row
+            raise Conflict(item, _declared(*declared[:4]), f"the registry has it as {_declared(*declared[4:])}",
+                           f"{self.names[input]}, {place}", "mend the input, or declare it anew with --redeclare",
+                           count)
+        self.result.redeclared = row[0] if row else 0
+
+    # -- lineage
+
+    def _settle(self) -> None:
+        """Resolve parents and derive generations, until no row is left that lineage rules out."""
+        self.store.run("insert_foreign_mixes", made_at=self.batch.made_at, batch_id=self.batch.batch_id)
+        self.store.run("insert_foreign_models", batch_id=self.batch.batch_id)
+        self.store.run("insert_foreign_runs", batch_id=self.batch.batch_id)
+        while bad := self._find_bad():
+            for input, number, place, reason in bad:
+                row = self.store.ask_records("arriving_row", input=input, number=number)
+                if row:
+                    self._reject(self.names[input], place, reason, row[0])
+                    self.store.run("delete_arriving", input=input, number=number)
+
+    def _find_bad(self) -> list[tuple[int, int, str, str]]:
+        return self._bad_parents() or self._circles() or self._contradictions()
+
+    def _bad_parents(self) -> list[tuple[int, int, str, str]]:
+        self.store.run("stage_edges")
+        self.result.parents_missing = self.store.ask_value("count_missing_edges")
+        self.store.run("drop_missing_edges")
+        return [(input, number, place, _parent_fault(reference, parents))
+                for input, number, place, reference, parents in self.store.ask("unresolved_edges")]
+
+    def _circles(self) -> list[tuple[int, int, str, str]]:
+        self.store.run("stage_circle")
+        left = None
+        while left != (left := self.store.ask_value("count_circle")) and left:
+            self.store.run("peel_circle")
+        return [(input, number, place, "its parents lead back to itself")
+                for input, number, place in self.store.ask("circle_rows")]
+
+    def _contradictions(self) -> list[tuple[int, int, str, str]]:
+        while self.store.ask_value("derive_arriving"):
+            pass
+        return [(input, number, place, f"its generation is declared {declared}, but by its lineage it is "
+                                       f"{'' if exact else 'at least '}{lineage}")
+                for input, number, place, declared, lineage, exact in self.store.ask("contradictions")]
+
+    # -- into the registry
+
+    def _count(self) -> None:
+        counts = self.store.ask_records("settled")[0]
+        self.result.added, self.result.known = counts["added"], self.result.read - counts["added"]
+        self.result.known -= len(self.result.rejected)
+        self.result.changed, self.result.bytes = counts["changed"], counts["bytes"]
+
+    def _write(self, tokenizer: Tokenizer | None) -> None:
+        batch_id, declared = self.batch.batch_id, self.rules.declared
+        by = {"by": declared.by, "evidence": declared.evidence}
+        self._meet_source()
+        self.store.run("insert_licenses")
+        self.store.run("insert_sources", name=declared.source, url=declared.url, consent=declared.consent,
+                       batch_id=batch_id)
+        self.store.run("insert_texts")
+        self.store.run("insert_documents", batch_id=batch_id)
+        self.store.run("insert_declarations", batch_id=batch_id, **by)
+        edges = self.store.ask_value("insert_derivations", batch_id=batch_id)
+        with self.store.lend(incoming_field=pa.table({"name": pa.array(sorted(self.fields), pa.string())})):
+            self.store.run("insert_fields")
+        if tokenizer:
+            self.store.run("insert_lengths", tokenizer_id=tokenizer.tokenizer_id)
+        if self.result.redeclared:
+            self.store.run("insert_redeclarations", batch_id=batch_id, **by)
+            self.store.run("redeclare_documents", batch_id=batch_id)
+            rederive(self.store)
+        elif edges and self.result.known:
+            rederive(self.store)
+        self.batch.documents, self.batch.bytes = self.result.added, self.result.bytes
+        self.wrote_something = bool(self.result.added or self.result.redeclared or edges)
+
+    def _meet_source(self) -> None:
+        declared = self.rules.declared
+        known = self.store.ask_one("source", name=declared.source)
+        for what, new, old in zip(("url", "consent"), (declared.url, declared.consent), (known or ())[2:], strict=False):
+            if new is not None and new != old:
+                raise ProvError(f"source {declared.source!r} has {what} {old!r}, not {new!r}: name another source, "
+                                f"or leave --{what} out")
+
+
+def _declared(origin: str | None, generation: int | None, generator: str | None, license: str | None) -> str:
+    said = {"generation": generation, "generator": generator, "license": license}
+    rest = [f"{name} {value}" for name, value in said.items() if value is not None]
+    return ", ".join([str(origin)] * bool(origin) + rest) or "nothing"
+
+
+def _parent_fault(reference: str, parents: int) -> str:
+    if parents < 0:
+        return f"its parent {reference!r} is itself"
+    if parents == 0:
+        return f"its parent {reference!r} is neither in this input nor in the registry"
+    return f"its parent {reference!r} is ambiguous: {parents} documents have that id, name one by its digest"
+
+
+# -- files that are done
+
+
+def input_digest(input: Input, rules: Rules, split: str | None) -> bytes | None:
+    """What marks a file as done: its bytes and all that was declared of it; None for standard input."""
+    if input.path == STANDARD_INPUT:
+        return None
+    with open(input.path, "rb") as stream:
+        content = hashlib.file_digest(stream, "sha256")
+    run = asdict(rules.written_by)["run"].hex() if rules.written_by else None
+    declared = rules.declared.model_dump(mode="json")
+    return hashlib.sha256(canonical(
+        ["prov-input-1", content.hexdigest(), input.name, declared, dict(rules.columns), run, split])).digest()
+
+
+def is_done(store: Store, digest: bytes | None) -> bool:
+    """Whether an act took this very input in before."""
+    return digest is not None and bool(store.ask_value("input_done", digest=digest))
+
+
+def write_rejected(registry: Path, rejected: list[Rejected]) -> Path:
+    """Append bad rows with their reasons to `<registry>.rejected.jsonl`, and tell where that is."""
+    path = registry.with_name(registry.name + ".rejected.jsonl")
+    with open(path, "a", encoding="ascii") as stream:
+        stream.writelines(row.line() for row in rejected)
+    return path

@@ -1,0 +1,5 @@
+-- contradictions: arriving rows that declare a generation which their lineage rules out.
+SELECT input, number, place, declared, lineage, lineage_exact
+FROM arriving
+WHERE origin IN ('model', 'mixed') AND ((lineage_exact AND declared <> lineage) OR declared < lineage)
+ORDER BY input, number

@@ -1,0 +1,2 @@
+-- fields: the names of the users' own columns.
+SELECT name FROM field ORDER BY name

@@ -1,0 +1,2 @@
+-- insert_setting: keep one named value.
+INSERT INTO setting VALUES ($name, $value)

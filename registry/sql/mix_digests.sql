@@ -1,0 +1,2 @@
+-- mix_digests: all mixes, newest first.
+SELECT lower(hex(digest)) FROM mix ORDER BY mix_id DESC

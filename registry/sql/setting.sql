@@ -1,0 +1,2 @@
+-- setting: the value kept under a name.
+SELECT value FROM setting WHERE name = $name

@@ -1,0 +1,37 @@
+-- stage_edges: the parent that each reference means: of its own source first, in this act before the registry.
+CREATE OR REPLACE TEMP TABLE edge AS
+WITH reference AS (
+    SELECT DISTINCT arriving_edge.reference, arriving.source
+    FROM arriving_edge
+    JOIN arriving ON arriving.digest = child
+), fits AS (
+    SELECT reference, reference.source, arriving.digest AS parent,
+           CASE WHEN arriving.source IS NOT DISTINCT FROM reference.source THEN 1 ELSE 3 END AS tier
+    FROM reference
+    JOIN arriving ON arriving.item = reference
+    UNION ALL
+    SELECT reference, reference.source, document.digest,
+           CASE WHEN source.name IS NOT DISTINCT FROM reference.source THEN 2 ELSE 3 END
+    FROM reference
+    JOIN document ON document.item = reference
+    LEFT JOIN source USING (source_id)
+    UNION ALL
+    SELECT reference, reference.source, digest, 0
+    FROM reference
+    JOIN (SELECT digest FROM arriving UNION SELECT digest FROM document) AS held
+      ON held.digest = CASE WHEN regexp_full_match(reference, '[0-9a-f]{64}') THEN unhex(reference) END
+), nearest AS (
+    SELECT reference, source, parent
+    FROM fits
+    QUALIFY tier = min(tier) OVER (PARTITION BY reference, source)
+), resolved AS (
+    SELECT reference, source, min(parent) AS parent, count(DISTINCT parent) AS parents
+    FROM nearest
+    GROUP BY reference, source
+)
+SELECT DISTINCT child, resolved.parent, arriving_edge.reference, relation, prefix_chars, required,
+       coalesce(parents, 0) AS parents
+FROM arriving_edge
+JOIN arriving ON arriving.digest = child
+LEFT JOIN resolved ON resolved.reference = arriving_edge.reference
+                  AND resolved.source IS NOT DISTINCT FROM arriving.source

@@ -1,0 +1,277 @@
+"""The store: one DuckDB file, its transactions, its questions and its chain of batches."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+
+import provenance
+from provenance.errors import ProvError
+from provenance.origin import canonical
+from registry.schema import Migration, SchemaMismatch, migrations, question
+
+Clock = Callable[[], datetime]
+
+CONFIG = {
+    "storage_compatibility_version": "v1.5.0",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+def utc_now() -> datetime:
+    """The time now in UTC, without a zone, as DuckDB's TIMESTAMP wants it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Locked(ProvError):
+    """A registry that another process holds for writing, or cannot share."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path, self.holder = path, holder
+        super().__init__(f"{path} is in use by {holder}: one process writes at a time, try again when it is done")
+
+
+@dataclass
+class Batch:
+    """One act on the registry, and one link of its chain."""
+
+    batch_id: int
+    kind: str
+    made_at: datetime
+    run_id: int | None = None
+    input_digest: bytes | None = None
+    documents: int = 0
+    bytes: int = 0
+    abandoned: bool = False
+
+    def abandon(self) -> None:
+        """Leave the registry as it was: nothing in this act was new."""
+        self.abandoned = True
+
+
+class Store:
+    """A DuckDB file that holds a registry, opened."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection, read_only: bool, clock: Clock) -> None:
+        self.path = path
+        self.connection = connection
+        self.read_only = read_only
+        self.clock = clock
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], clock: Clock = utc_now) -> Self:
+        """Make an empty registry and open it for writing.
+
+        Raises:
+            ProvError: something stands at `path` already, or its folder does not exist.
+        """
+        path = Path(path)
+        if path.exists():
+            raise ProvError(f"{path} exists already: name another file, or use it as it is")
+        if not path.parent.is_dir():
+            raise ProvError(f"no folder {path.parent} to make {path.name} in: make it first")
+        unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
+        try:
+            with cls(unfinished, _connect(unfinished, read_only=False), False, clock) as made:
+                made._migrate()
+            os.rename(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return cls.open(path, clock=clock)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], read_only: bool = False, clock: Clock = utc_now) -> Self:
+        """Open a registry; several processes may read it, one alone may write.
+
+        Raises:
+            Locked: another process holds it.
+            SchemaMismatch: it was made by another version of prov.
+            ProvError: there is no registry at `path`.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise ProvError(f"no registry at {path}: make one with `prov init {path}`, or name another")
+        store = cls(path, _connect(path, read_only), read_only, clock)
+        try:
+            store._check_schema()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- questions
+
+    def ask(self, name: str, /, **params: Any) -> list[tuple[Any, ...]]:
+        """The rows that answer the question `registry/sql/<name>.sql`."""
+        return self.connection.execute(question(name), params).fetchall()
+
+    def ask_one(self, name: str, /, **params: Any) -> tuple[Any, ...] | None:
+        """The first row of the answer, or None."""
+        rows = self.ask(name, **params)
+        return rows[0] if rows else None
+
+    def ask_value(self, name: str, /, **params: Any) -> Any:
+        """The first column of the first row of the answer, or None."""
+        row = self.ask_one(name, **params)
+        return row[0] if row else None
+
+    def ask_records(self, name: str, /, **params: Any) -> list[dict[str, Any]]:
+        """The answer as one dict a row, by column name."""
+        cursor = self.connection.execute(question(name), params)
+        columns = [column[0] for column in cursor.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def ask_batches(self, name: str, /, rows: int = 10_000, **params: Any) -> Iterator[pa.RecordBatch]:
+        """Stream the answer as Arrow batches, on a connection of its own that sees what is committed.
+
+        The question finds its parameters in the one row of the relation `asked`: DuckDB 1.5 does not stream
+        a prepared statement.
+        """
+        with self.connection.cursor() as cursor:
+            cursor.register("asked", pa.table({key: [value] for key, value in params.items()}))
+            yield from cursor.sql(question(name)).to_arrow_reader(rows)
+
+    def run(self, name: str, /, **params: Any) -> None:
+        """Carry out the statement in `registry/sql/<name>.sql`."""
+        self.connection.execute(question(name), params).fetchall()
+
+    @contextmanager
+    def lend(self, **relations: pa.Table | pa.RecordBatch | duckdb.DuckDBPyRelation) -> Iterator[None]:
+        """Let questions join what is held in memory, each relation under its name."""
+        try:
+            for name, relation in relations.items():
+                self.connection.register(name, relation)
+            yield
+        finally:
+            for name in relations:
+                with suppress(duckdb.Error):   # an aborted transaction refuses; its rollback frees them
+                    self.connection.unregister(name)
+
+    # -- acts
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: whatever ends the block early leaves the registry as it was."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    @contextmanager
+    def batch(self, kind: str, run_id: int | None = None) -> Iterator[Batch]:
+        """One act on the registry: one transaction, one link of the chain.
+
+        The block may count `documents` and `bytes` into the batch it is given, or `abandon` it.
+        """
+        try:
+            with self.transaction():
+                last = self.ask_value("last_batch_id")
+                batch = Batch((last or 0) + 1, kind, self.clock(), run_id)
+                yield batch
+                if batch.abandoned:
+                    raise _Abandoned
+                self._chain(batch)
+        except _Abandoned:
+            pass
+
+    def _chain(self, batch: Batch) -> None:
+        previous = self.head()
+        content = self.content_digest(batch.batch_id)
+        version = provenance.__version__
+        link = ["prov-batch-1", previous and previous.hex(), content.hex(), batch.kind,
+                batch.made_at.isoformat(), version]
+        self.run("insert_batch", batch_id=batch.batch_id, kind=batch.kind, made_at=batch.made_at,
+                 tool_version=version, run_id=batch.run_id, input_digest=batch.input_digest,
+                 documents=batch.documents, bytes=batch.bytes, content_digest=content, previous_digest=previous,
+                 digest=hashlib.sha256(canonical(link)).digest())
+
+    def content_digest(self, batch_id: int) -> bytes:
+        """SHA-256 over all that a batch declared, in the order of its digests (32 bytes)."""
+        digest = hashlib.sha256()
+        for (row,) in self.ask("batch_content", batch_id=batch_id):
+            digest.update(bytes.fromhex(row))
+        return digest.digest()
+
+    def head(self) -> bytes | None:
+        """Digest of the newest batch, which seals all before it; None in an empty registry."""
+        value: bytes | None = self.ask_value("head")
+        return value
+
+    def setting(self, name: str) -> str | None:
+        value: str | None = self.ask_value("setting", name=name)
+        return value
+
+    # -- schema
+
+    def _migrate(self) -> None:
+        with self.transaction():
+            self.connection.execute(
+                "CREATE TABLE migration (version INTEGER, name VARCHAR, digest BLOB, applied_at TIMESTAMP)")
+            for migration in migrations():
+                self.connection.execute(migration.sql)
+                self.run("insert_migration", version=migration.version, name=migration.name,
+                         digest=migration.digest, applied_at=self.clock())
+            self.run("insert_setting", name="registry_id", value=str(uuid4()))
+
+    def _check_schema(self) -> None:
+        shipped = migrations()
+        try:
+            applied = self.ask("applied_migrations")
+        except duckdb.CatalogException:
+            raise ProvError(f"{self.path} is a DuckDB database, but no prov registry: name another file") from None
+        if [(version, digest) for version, digest in applied] != [(step.version, step.digest) for step in shipped]:
+            raise SchemaMismatch(str(self.path), _newest(applied), shipped[-1].version)
+
+
+class _Abandoned(Exception):
+    """Unwinds a transaction that had nothing to write."""
+
+
+def _newest(applied: list[tuple[Any, ...]]) -> int:
+    return max((version for version, _ in applied), default=0)
+
+
+def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config=CONFIG)
+    except duckdb.IOException as error:
+        raise _translate(path, str(error)) from None
+    except duckdb.Error as error:
+        raise ProvError(f"cannot open {path}: {_first_line(error)}") from None
+
+
+def _translate(path: Path, message: str) -> ProvError:
+    if held := re.search(r"held in (.+?) \(PID (\d+)\)", message):
+        return Locked(path, f"process {held[2]} ({held[1]})")
+    if "not a valid DuckDB database" in message:
+        return ProvError(f"{path} is no prov registry: name another file, or make one with `prov init`")
+    return ProvError(f"cannot open {path}: {message.splitlines()[0]}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,109 @@
+"""Token counts: the tokenizer that a registry counts with, kept whole inside it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import tokenizers
+
+from provenance.errors import NotFound, ProvError
+from registry.store import Batch, Store
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer of the registry, ready to count."""
+
+    tokenizer_id: int
+    name: str
+    digest: bytes
+    encoder: tokenizers.Tokenizer
+
+    def count(self, texts: pa.Array) -> pa.Array:
+        """Tokens of each text, special tokens not counted.
+
+        Args:
+            texts: (n,) string.
+        Returns:
+            (n,) int64.
+        """
+        encodings = self.encoder.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
+        return pa.array([len(encoding) for encoding in encodings], pa.int64())
+
+
+def load(name: str) -> tokenizers.Tokenizer:
+    """A tokenizer from a `tokenizer.json`, or by its name on the Hugging Face hub.
+
+    Raises:
+        ProvError: there is no such file, it is no tokenizer, or the hub does not give it.
+    """
+    path = Path(name)
+    if not path.exists() and (path.suffix == ".json" or len(path.parts) > 2):
+        raise ProvError(f"no tokenizer file {name}: wanted a tokenizer.json, or a name on the Hugging Face hub")
+    try:
+        encoder = (tokenizers.Tokenizer.from_file(str(path)) if path.exists()
+                   else tokenizers.Tokenizer.from_pretrained(name))
+    except Exception as error:   # the library raises bare Exception for a bad file, and many kinds for the hub
+        reason = str(error).splitlines()[0]
+        raise ProvError(f"cannot load the tokenizer {name}: {reason}; name a tokenizer.json that is there") from error
+    encoder.no_truncation()
+    encoder.no_padding()
+    return encoder
+
+
+def add_tokenizer(store: Store, batch: Batch, name: str) -> None:
+    """Make a tokenizer the one that the registry counts with from now on."""
+    encoder = load(name)
+    content = encoder.to_str()
+    digest = hashlib.sha256(content.encode()).digest()
+    held = store.ask_one("tokenizer", name=None)
+    if held and held[2] == digest:
+        return
+    store.run("insert_tokenizer", name=Path(name).name, digest=digest, content=content, batch_id=batch.batch_id)
+
+
+def default_tokenizer(store: Store) -> Tokenizer | None:
+    """The tokenizer that the registry counts with: the newest, None where there is none."""
+    return _tokenizer(store.ask_one("tokenizer", name=None))
+
+
+def named_tokenizer(store: Store, name: str) -> Tokenizer:
+    """A tokenizer of the registry by its name."""
+    found = _tokenizer(store.ask_one("tokenizer", name=name))
+    if not found:
+        raise NotFound("tokenizer", name)
+    return found
+
+
+def _tokenizer(row: tuple[int, str, bytes, str] | tuple[object, ...] | None) -> Tokenizer | None:
+    if row is None:
+        return None
+    tokenizer_id, name, digest, content = row
+    assert isinstance(tokenizer_id, int) and isinstance(name, str)
+    assert isinstance(digest, bytes) and isinstance(content, str)
+    return Tokenizer(tokenizer_id, name, digest, tokenizers.Tokenizer.from_str(content))
+
+
+def uncounted(store: Store, tokenizer: Tokenizer) -> int:
+    """How many texts the tokenizer has not counted yet."""
+    value: int = store.ask_value("count_uncounted_texts", tokenizer_id=tokenizer.tokenizer_id)
+    return value
+
+
+def count_all(store: Store, tokenizer: Tokenizer, progress: Callable[[int], None]) -> int:
+    """Count the tokens of every text that is not counted yet, inside the caller's transaction.
+
+    Returns:
+        How many texts were counted.
+    """
+    total = 0
+    for batch in store.ask_batches("uncounted_texts", tokenizer_id=tokenizer.tokenizer_id):
+        counts = tokenizer.count(batch.column("content"))
+        counted = pa.table({"text_id": batch.column("text_id"), "tokens": counts})
+        with store.lend(counted=counted):
+            store.run("insert_counted", tokenizer_id=tokenizer.tokenizer_id)
+        total += batch.num_rows
+        progress(batch.num_rows)
+    return total

@@ -1,0 +1,1 @@
+"""The experiment: what a model learns from, generation by generation. It may import registry and provenance."""
