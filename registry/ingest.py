@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from provenance.errors import ProvError
 from provenance.origin import canonical
+from registry.carry import Carried, learn
 from registry.lineage import rederive
 from registry.readers import STANDARD_INPUT, Input, Row
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
@@ -33,6 +34,7 @@ class Ingested:
     redeclared: int = 0
     bytes: int = 0
     parents_missing: int = 0
+    learnt: int = 0
     skipped_files: int = 0
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ def ingest(
     redeclare: bool = False,
     dry_run: bool = False,
     input_digest: bytes | None = None,
+    carried: Carried | None = None,
     progress: Progress = lambda rows: None,
 ) -> Ingested:
     """Take rows in as one batch and one transaction.
@@ -78,6 +81,7 @@ def ingest(
         skip_bad: leave bad rows out, and tell which; else the first one ends the act.
         redeclare: append a declaration where a known document arrives declared in another way.
         dry_run: do all of it, then leave the registry as it was.
+        carried: the lineage of models and mixes that came along with an export.
         input_digest: what marks the input as done, for a later act to skip it.
     Raises:
         BadRow: a row cannot become a document.
@@ -87,7 +91,7 @@ def ingest(
     with store.batch("ingest", run_id) as batch:
         batch.input_digest = input_digest
         act = _Act(store, batch, rules, skip_bad, redeclare)
-        result = act.carry_out(feeds, progress)
+        result = act.carry_out(feeds, carried, progress)
         if dry_run or not act.wrote_something:
             batch.abandon()
     return result
@@ -104,7 +108,7 @@ class _Act:
         self.fields: set[str] = set()
         self.wrote_something = False
 
-    def carry_out(self, feeds: Iterable[Feed], progress: Progress) -> Ingested:
+    def carry_out(self, feeds: Iterable[Feed], carried: Carried | None, progress: Progress) -> Ingested:
         tokenizer = default_tokenizer(self.store)
         self._stage(feeds, tokenizer, progress)
         self._one_declaration_each()
@@ -113,6 +117,8 @@ class _Act:
         self._settle()
         self._count()
         self._write(tokenizer)
+        if carried:
+            self._learn(carried)
         return self.result
 
     # -- from rows to staged rows
@@ -259,6 +265,12 @@ class _Act:
             rederive(self.store)
         self.batch.documents, self.batch.bytes = self.result.added, self.result.bytes
         self.wrote_something = bool(self.result.added or self.result.redeclared or edges)
+
+    def _learn(self, carried: Carried) -> None:
+        self.result.learnt = learn(self.store, self.batch, carried)
+        if self.result.learnt:
+            rederive(self.store)
+            self.wrote_something = True
 
     def _meet_source(self) -> None:
         declared = self.rules.declared

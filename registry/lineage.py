@@ -157,3 +157,14 @@ def rederive(store: Store) -> None:
     """Derive all generations again, after lineage was learnt: models and documents in turn, until nothing moves."""
     while store.ask_value("derive_documents") + store.ask_value("derive_models", model_id=None):
         pass
+
+
+def trace(store: Store, kind: str, local_id: int) -> None:
+    """Leave in the temporary table `ancestor` all that a document, model or mix descends from, itself included.
+
+    Args:
+        kind: "document", "model" or "mix".
+    """
+    store.run("stage_ancestor", kind=kind, id=local_id)
+    while store.ask_value("grow_ancestor"):
+        pass

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance.errors import ProvError
+from registry.carry import is_record
 
 Split = Literal["paragraphs", "lines"]
 COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
@@ -81,7 +82,8 @@ def find_inputs(arguments: Iterable[str | Path]) -> tuple[list[Input], list[Path
         if path == STANDARD_INPUT:
             inputs.append(Input(path, "-"))
         elif path.is_dir():
-            files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _hidden(file, path)]
+            files = [file for file in sorted(path.rglob("*"))
+                     if file.is_file() and not _hidden(file, path) and not is_record(file)]
             known = [file for file in files if _reader_of(file)]
             inputs += [Input(file, file.relative_to(path).as_posix()) for file in known]
             passed_over += [file for file in files if not _reader_of(file)]

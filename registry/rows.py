@@ -35,6 +35,7 @@ ARRIVING = pa.schema([
     ("bytes", pa.int64()), ("words", pa.int64()), ("tokens", pa.int64()),
     ("origin", pa.string()), ("origin_declared", pa.bool_()), ("declared", pa.int32()),
     ("generator", pa.string()), ("model", pa.binary()), ("model_generation", pa.int32()),
+    ("model_exact", pa.bool_()),
     ("run", pa.binary()), ("trained_on", pa.binary()),
     ("source", pa.string()), ("license", pa.string()), ("url", pa.string()), ("created_at", pa.timestamp("us")),
     ("metadata", pa.string()),
@@ -200,6 +201,7 @@ def _with_model(document: dict[str, Any], run: WrittenBy | None) -> dict[str, An
     if generator:
         document["model"] = model_digest(generator, document["declared"])
         document["model_generation"] = document["declared"]
+        document["model_exact"] = document["declared"] is not None
     return document
 
 
@@ -232,6 +234,7 @@ def _exported(said: dict[str, Any], exported: Any) -> dict[str, Any]:
         "generator": _string(exported, "generator"),
         "model": _digest(exported, "model"),
         "model_generation": generation,
+        "model_exact": bool(exported.get("generation_exact")),
         "run": _digest(exported, "run"),
         "trained_on": _digest(exported, "mix"),
         "source": _string(exported, "source"),

@@ -143,6 +143,10 @@ class Store:
         columns = [column[0] for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
+    def ask_table(self, name: str, /, **params: Any) -> pa.Table:
+        """The answer as one Arrow table."""
+        return self.connection.sql(question(name), params=params).to_arrow_table()
+
     def ask_batches(self, name: str, /, rows: int = 10_000, **params: Any) -> Iterator[pa.RecordBatch]:
         """Stream the answer as Arrow batches, on a connection of its own that sees what is committed.
 
@@ -152,6 +156,10 @@ class Store:
         with self.connection.cursor() as cursor:
             cursor.register("asked", pa.table({key: [value] for key, value in params.items()}))
             yield from cursor.sql(question(name)).to_arrow_reader(rows)
+
+    def stream(self, name: str, /, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
+        """Stream the answer on the store's own connection, which sees temporary tables; ask nothing else meanwhile."""
+        yield from self.connection.sql(question(name)).to_arrow_reader(rows)
 
     def run(self, name: str, /, **params: Any) -> None:
         """Carry out the statement in `registry/sql/<name>.sql`."""
@@ -225,6 +233,11 @@ class Store:
     def setting(self, name: str) -> str | None:
         value: str | None = self.ask_value("setting", name=name)
         return value
+
+    def lock_down(self) -> None:
+        """Let what is asked from now on touch nothing but this file."""
+        for command in ("SET enable_external_access = false", "SET lock_configuration = true"):
+            self.connection.execute(command)
 
     # -- schema
 

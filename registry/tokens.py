@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import tokenizers
 
-from provenance.errors import NotFound, ProvError
+from provenance.errors import ProvError
 from registry.store import Batch, Store
 
 
@@ -53,36 +53,28 @@ def load(name: str) -> tokenizers.Tokenizer:
     return encoder
 
 
-def add_tokenizer(store: Store, batch: Batch, name: str) -> None:
-    """Make a tokenizer the one that the registry counts with from now on."""
+def add_tokenizer(store: Store, batch: Batch, name: str) -> bool:
+    """Make a tokenizer the one that the registry counts with from now on.
+
+    Returns:
+        Whether it was not that already.
+    """
     encoder = load(name)
     content = encoder.to_str()
     digest = hashlib.sha256(content.encode()).digest()
-    held = store.ask_one("tokenizer", name=None)
+    held = store.ask_one("tokenizer")
     if held and held[2] == digest:
-        return
+        return False
     store.run("insert_tokenizer", name=Path(name).name, digest=digest, content=content, batch_id=batch.batch_id)
+    return True
 
 
 def default_tokenizer(store: Store) -> Tokenizer | None:
     """The tokenizer that the registry counts with: the newest, None where there is none."""
-    return _tokenizer(store.ask_one("tokenizer", name=None))
-
-
-def named_tokenizer(store: Store, name: str) -> Tokenizer:
-    """A tokenizer of the registry by its name."""
-    found = _tokenizer(store.ask_one("tokenizer", name=name))
-    if not found:
-        raise NotFound("tokenizer", name)
-    return found
-
-
-def _tokenizer(row: tuple[int, str, bytes, str] | tuple[object, ...] | None) -> Tokenizer | None:
+    row = store.ask_one("tokenizer")
     if row is None:
         return None
     tokenizer_id, name, digest, content = row
-    assert isinstance(tokenizer_id, int) and isinstance(name, str)
-    assert isinstance(digest, bytes) and isinstance(content, str)
     return Tokenizer(tokenizer_id, name, digest, tokenizers.Tokenizer.from_str(content))
 
 

@@ -34,16 +34,6 @@ _METADATA = "metadata"
 _KEYWORDS = {"AND", "OR", "NOT", "IN", "LIKE", "IS", "NULL", "TRUE", "FALSE"}
 _NEGATED = {"IN": "NOT IN", "LIKE": "NOT LIKE", "IS NULL": "IS NOT NULL"}
 _TIGHTNESS: dict[Word, int] = {"OR": 0, "AND": 1, "NOT": 2}
-_SIGNS: dict[str, Callable[..., Any]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "IN": lambda column, *values: column.isin(*values),
-    "LIKE": lambda column, pattern: _like(column, pattern),
-}
 _VALUES = {"text", "number", "TRUE", "FALSE"}
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 # Quoted tokens repeat possessively, so that an unclosed quote is reported where it opens. Surrogates come
@@ -71,7 +61,7 @@ class WhereError(ProvError):
 
     def __init__(self, wanted: str, found: str, advice: str) -> None:
         self.wanted, self.found, self.advice = wanted, found, advice
-        super().__init__(f"the filter wants {wanted}, there is {found}: {advice}")
+        super().__init__(_one_line(f"the filter wants {wanted}, there is {found}: {advice}"))
 
 
 class UnknownField(ProvError):
@@ -80,7 +70,11 @@ class UnknownField(ProvError):
     def __init__(self, name: Name, fields: Collection[str], metadata: Collection[str]) -> None:
         self.name, self.fields = str(name), sorted(set(fields) - {_METADATA})
         self.metadata = [str(Name(key, of_metadata=True)) for key in sorted(metadata)]
-        super().__init__(f"no field {name}: use one of {', '.join(self.fields + self.metadata)}")
+        super().__init__(_one_line(f"no field {name}: use one of {', '.join(self.fields + self.metadata)}"))
+
+
+def _one_line(message: str) -> str:
+    return "\\n".join(message.splitlines())
 
 
 @dataclass(frozen=True)
@@ -146,12 +140,12 @@ class Compound:
         first = self.parts[0]
         if self.word == "NOT" and isinstance(first, Condition) and first.sign in _NEGATED:
             return first.text(_NEGATED[first.sign])
-        loose = [
-            isinstance(part, Compound) and _TIGHTNESS[part.word] < _TIGHTNESS[self.word]
-            for part in self.parts
-        ]
-        texts = [f"({part})" if loose else str(part) for part, loose in zip(self.parts, loose, strict=True)]
+        texts = [self._enclosed(part) for part in self.parts]
         return f"NOT {texts[0]}" if self.word == "NOT" else f" {self.word} ".join(texts)
+
+    def _enclosed(self, part: Node) -> str:
+        looser = isinstance(part, Compound) and _TIGHTNESS[part.word] < _TIGHTNESS[self.word]
+        return f"({part})" if looser else str(part)
 
     def compile(self, lookup: Lookup) -> Expression:
         parts = [part.compile(lookup) for part in self.parts]
@@ -269,7 +263,7 @@ def _operands(name: Name, field: Field, values: Sequence[Value]) -> tuple[Expres
 
 def _fitted(name: Name, kind: Kind, value: Value) -> Value | datetime:
     wanted, advice = _KINDS[kind]
-    misfit = WhereError(f"{wanted} for {name}", _literal(value).replace("\n", "\\n"), advice)
+    misfit = WhereError(f"{wanted} for {name}", _literal(value), advice)
     if kind == "time" and isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
@@ -298,6 +292,18 @@ def _like(text: Expression, pattern: Expression) -> Expression:
     from duckdb import FunctionExpression
 
     return FunctionExpression("~~", text, pattern)
+
+
+_SIGNS: dict[str, Callable[..., Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "IN": lambda column, *values: column.isin(*values),
+    "LIKE": _like,
+}
 
 
 def _fold(word: Word, parts: Sequence[Expression]) -> Expression:
@@ -329,7 +335,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         kind, found, place = match.lastgroup, match.group(), match.start() + 1
         if kind == "stray":
             rest = _Token(kind, text[match.start() :][:40], place)
-            raise rest.misfit("names, values and comparisons", "close every quote, double it inside text")
+            advice = "double-quote an odd name, close every quote and double it inside"
+            raise rest.misfit("names, values and comparisons", advice)
         if kind == "symbol" or found.upper() in _KEYWORDS:
             yield _Token("!=" if found == "<>" else found.upper(), found, place)
         elif kind:
@@ -391,38 +398,37 @@ class _Parser:
         return Condition(name, "IS NULL")
 
     def _comparison(self, name: Name, negated: bool) -> Condition:
-        signs = ["IN", "LIKE"] if negated else list(_SIGNS)
-        sign = self._take(signs, wanted=", ".join(signs), advice=f"say what {name} is, or write IS NULL").kind
+        wanted = "IN or LIKE" if negated else "=, !=, <, <=, >, >=, IN, LIKE or IS"
+        signs = {"IN", "LIKE"} if negated else _SIGNS.keys()
+        sign = self._take(signs, wanted, advice=f"say what {name} is, as in {name} IS NULL").kind
         if sign == "IN":
             return Condition(name, sign, self._list())
-        return Condition(name, sign, (self._value({"text"} if sign == "LIKE" else _VALUES),))
+        if sign == "LIKE":
+            return Condition(name, sign, (self._value({"text"}, wanted="a pattern"),))
+        return Condition(name, sign, (self._value(),))
 
     def _list(self) -> tuple[Value, ...]:
         self._take({"("}, wanted="(", advice="write IN ('a', 'b')")
-        values = [self._value(_VALUES)]
+        values = [self._value()]
         while self._skip(","):
-            values.append(self._value(_VALUES))
+            values.append(self._value())
         self._take({")"}, wanted=", or )", advice="close the list")
         if len(set(map(_kind, values))) > 1:
             raise WhereError("values of one kind in a list", "a mixture", "join two lists with OR")
         return tuple(values)
 
-    def _value(self, kinds: Collection[str]) -> Value:
+    def _value(self, kinds: Collection[str] = _VALUES, wanted: str = "a value") -> Value:
         advice = "write text in single quotes, as in 'cc-by', or IS NULL for what is missing"
-        token = self._take(kinds, wanted="a value", advice=advice)
+        token = self._take(kinds, wanted, advice)
         if token.kind == "number":
             return _number(token)
         return token.unquoted() if token.kind == "text" else token.kind == "TRUE"
 
     def name(self) -> Name:
         first = self._identifier()
-        if not self._skip("."):
-            return Name(first)
-        if first != _METADATA:
-            raise self._tokens[self._next].misfit(
-                "a field or metadata.name", "only metadata has names inside"
-            )
-        return Name(self._identifier(), of_metadata=True)
+        if first == _METADATA and self._skip("."):
+            return Name(self._identifier(), of_metadata=True)
+        return Name(first)
 
     def _identifier(self) -> str:
         advice = "begin a condition with one, as in bytes > 200, and double-quote an odd one"

@@ -30,26 +30,12 @@ WITH content AS (
     UNION ALL
     SELECT 'tokenizer', digest, netstring(name) FROM tokenizer WHERE batch_id = $batch_id
     UNION ALL
-    SELECT 'model', model.digest,
-           netstring(model.name) || netstring(hex(base.digest)) || netstring(model.path)
-           || netstring(model.is_foreign::VARCHAR)
-    FROM model
-    LEFT JOIN model AS base ON base.model_id = model.base_model_id
-    WHERE model.batch_id = $batch_id
+    -- Their digests commit to all that models, runs and mixes are; a foreign one may be filled in later.
+    SELECT 'model', digest, netstring(name) FROM model WHERE batch_id = $batch_id
     UNION ALL
-    SELECT 'run', run.digest,
-           netstring(run.kind) || netstring(hex(model.digest)) || netstring(hex(mix.digest))
-           || netstring(run.spec::VARCHAR) || netstring(run.seed::VARCHAR) || netstring(hex(tokenizer.digest))
-           || netstring(run.is_foreign::VARCHAR)
-    FROM run
-    JOIN model USING (model_id)
-    LEFT JOIN mix ON mix.mix_id = run.mix_id
-    LEFT JOIN tokenizer ON tokenizer.tokenizer_id = run.tokenizer_id
-    WHERE run.batch_id = $batch_id
+    SELECT 'run', digest, '' FROM run WHERE batch_id = $batch_id AND NOT (is_foreign AND coalesce(kind, '') = 'train')
     UNION ALL
-    SELECT 'mix', digest, netstring(spec::VARCHAR) || netstring(is_foreign::VARCHAR)
-    FROM mix
-    WHERE batch_id = $batch_id
+    SELECT 'mix', digest, '' FROM mix WHERE batch_id = $batch_id
 )
 SELECT sha256(netstring(kind) || netstring(hex(key)) || body) AS row_digest
 FROM content

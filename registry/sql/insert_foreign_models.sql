@@ -1,9 +1,10 @@
 -- insert_foreign_models: models that the arriving documents name and that were never recorded here.
 INSERT INTO model (model_id, name, digest, base_model_id, generation, generation_exact, path, is_foreign, batch_id)
 SELECT (SELECT coalesce(max(model_id), 0) FROM model) + row_number() OVER (ORDER BY digest), name, digest,
-       NULL, generation, generation IS NOT NULL, NULL, true, $batch_id
+       NULL, generation, exact, NULL, true, $batch_id
 FROM (
-    SELECT model AS digest, any_value(generator) AS name, min(model_generation) AS generation
+    SELECT model AS digest, any_value(generator) AS name, min(model_generation) AS generation,
+           coalesce(bool_and(model_exact), false) AS exact
     FROM arriving
     WHERE model IS NOT NULL
     GROUP BY model

@@ -1,6 +1,2 @@
--- tokenizer: the tokenizer that token counts are made with.
-SELECT tokenizer_id, name, digest, content
-FROM tokenizer
-WHERE $name IS NULL OR name = $name
-ORDER BY tokenizer_id DESC
-LIMIT 1
+-- tokenizer: the tokenizer that token counts are made with, the newest.
+SELECT tokenizer_id, name, digest, content FROM tokenizer ORDER BY tokenizer_id DESC LIMIT 1

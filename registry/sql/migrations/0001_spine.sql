@@ -69,3 +69,47 @@ CREATE MACRO derived_exact(origin, declared, lineage_exact) AS
 -- latest_declaration: of each document the declaration in force, the newest.
 CREATE VIEW latest_declaration AS
 SELECT * FROM declaration QUALIFY batch_id = max(batch_id) OVER (PARTITION BY document_id);
+
+-- exported: a document as an export carries it; `mix` is what its model learnt from.
+CREATE VIEW exported AS
+WITH trained AS (
+    SELECT run.model_id, any_value(mix.digest) AS digest
+    FROM run
+    JOIN mix ON mix.mix_id = run.mix_id
+    WHERE run.kind = 'train'
+    GROUP BY run.model_id
+), parents AS (
+    SELECT child_id,
+           list({'document': lower(hex(parent.digest)), 'relation': relation, 'prefix_chars': prefix_chars}
+                ORDER BY parent.digest, relation) AS parents
+    FROM derivation
+    JOIN document AS parent ON parent.document_id = parent_id
+    GROUP BY child_id
+)
+SELECT document.document_id, text.content AS text, {
+    'document': lower(hex(document.digest)),
+    'text': lower(hex(text.digest)),
+    'run': lower(hex(run.digest)),
+    'model': lower(hex(model.digest)),
+    'mix': lower(hex(trained.digest)),
+    'registry': (SELECT value FROM setting WHERE name = 'registry_id'),
+    'source': source.name,
+    'item': item,
+    'origin': origin,
+    'generation': document.generation,
+    'generation_exact': document.generation_exact,
+    'generator': model.name,
+    'license': license.name,
+    'url': document.url,
+    'created': created_at,
+    'metadata': metadata::VARCHAR,
+    'parents': coalesce(parents.parents, [])
+} AS provenance
+FROM document
+JOIN text ON text.text_id = document.text_id
+LEFT JOIN run ON run.run_id = document.run_id
+LEFT JOIN model ON model.model_id = document.model_id
+LEFT JOIN trained ON trained.model_id = document.model_id
+LEFT JOIN source ON source.source_id = document.source_id
+LEFT JOIN license ON license.license_id = document.license_id
+LEFT JOIN parents ON parents.child_id = document.document_id;

@@ -1,0 +1,117 @@
+"""The root of `prov`: a table of the commands, each loaded only when it is run.
+
+Adding a command: a line in `COMMANDS` and its function in the commands of the package that it drives.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+import provenance
+from provenance.errors import ProvError
+
+
+class Home(NamedTuple):
+    """Where a command lives, and the line that `--help` shows without going there."""
+
+    target: str   # module:function
+    help: str
+
+
+CORPUS, MIXTURES, AUDIT = "registry.commands.corpus", "registry.commands.mixtures", "registry.commands.audit"
+COMMANDS = {
+    "init": Home(f"{CORPUS}:init", "Make an empty registry."),
+    "ingest": Home(f"{CORPUS}:ingest", "Take texts in, with their origin."),
+    "record model": Home(f"{CORPUS}:record_model", "Record a model, and the mix that it learnt from."),
+    "record run": Home(f"{CORPUS}:record_run", "Record an act of generating or editing with a model."),
+    "tokenize": Home(f"{CORPUS}:tokenize", "Count the tokens of every text."),
+    "show": Home(f"{CORPUS}:show", "Show all about a document, model, run, mix or source."),
+    "ls": Home(f"{CORPUS}:ls", "List documents, sources, batches, models, runs or mixes."),
+    "stats": Home(f"{CORPUS}:stats", "Count everything, and print the head of the chain."),
+    "sql": Home(f"{CORPUS}:sql", "Ask the registry in SQL, reading only."),
+    "mix": Home(f"{MIXTURES}:mix", "Draw a training mixture by provenance."),
+    "export": Home(f"{MIXTURES}:export", "Write the texts of a mix, with where each came from."),
+    "diff": Home(f"{MIXTURES}:diff", "Compare two mixes; exit 3 where they differ."),
+    "audit composition": Home(f"{AUDIT}:composition", "Count by origin, generation, source, license, generator."),
+    "audit lineage": Home(f"{AUDIT}:lineage", "Follow a document back to its human sources."),
+}
+GROUPS = {
+    "record": "Record training and generation that was done anywhere.",
+    "audit": "Ask what is in here, where from, and what it went into.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they run, not when they are listed."""
+
+    def __init__(self, *args: Any, prefix: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prefix = prefix
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names below this group, in the order of the table."""
+        below = (name.removeprefix(self.prefix) for name in COMMANDS if name.startswith(self.prefix))
+        return list(dict.fromkeys(name.split()[0] for name in below))
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        path = self.prefix + name
+        if not self.prefix and name in GROUPS:
+            return LazyGroup(name, prefix=f"{name} ", help=GROUPS[name], no_args_is_help=True)
+        if path not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[path].target.partition(":")
+        command: click.Command = getattr(import_module(module), function)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.list_commands(context) and not name.startswith("-"):
+            context.fail(f"no command {self.prefix}{name}: there is {', '.join(self.list_commands(context))}")
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._help(name)) for name in self.list_commands(context)])
+
+    def _help(self, name: str) -> str:
+        return COMMANDS[self.prefix + name].help if self.prefix + name in COMMANDS else GROUPS[name]
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--registry", metavar="FILE", help="The registry to use.  [default: $PROV_DB, else ./corpus.prov]")
+@click.version_option(provenance.__version__, prog_name="prov", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, registry: str | None) -> None:
+    """Know where every text came from, and train on the right mixture of it."""
+    context.obj = registry
+
+
+def main() -> None:
+    """Run `prov`: exit 0 done, 1 an error in one line, 2 usage, 3 a finding, 130 interrupted."""
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (ProvError, MemoryError) as error:
+        _fail(str(error) or "out of memory")
+    except (click.Abort, KeyboardInterrupt):
+        print("prov: interrupted, nothing was kept of this command", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())   # else Python complains when it exits
+        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    print(f"prov: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,108 @@
+"""What all commands share: which registry, how results are shown, progress, sizes."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_REGISTRY = "corpus.prov"
+
+
+def _registry(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
+    return Path(value or context.find_root().obj or os.environ.get("PROV_DB") or DEFAULT_REGISTRY)
+
+
+registry_option = click.option(
+    "--registry", metavar="FILE", callback=_registry,
+    help="The registry to use.  [default: $PROV_DB, else ./corpus.prov]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Size(click.ParamType):
+    """A whole number that may end in K, M, G or T (powers of a thousand), and in B for bytes."""
+
+    name = "size"
+    _FACTORS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?([KMGT]?)B?", str(value).strip().replace("_", "").upper())
+        if not found:
+            self.fail(f"{value!r} is no size: wanted a whole number such as 1000, 5M or 1GB", parameter, context)
+        factor = self._FACTORS[found[3]]
+        decimals = found[2] or ""
+        number = int(found[1] + decimals) * factor
+        if number % 10 ** len(decimals):
+            self.fail(f"{value!r} is no whole number", parameter, context)
+        return number // 10 ** len(decimals)
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def show_line(value: Any) -> None:
+    """Print a value as one line of JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows as a table on stdout, numbers to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    names = columns or list(rows[0] if rows else ())
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name in names:
+        numeric = any(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(row[name])) for name in names))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 1_000).print(table)
+
+
+def plain(value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def say(message: str) -> None:
+    """Talk to the person at the terminal, on stderr."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr with count, rate and time left; none where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+               TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def advance(count: int) -> None:
+            bar.advance(task, count)
+            bar.update(task, rate=f"{bar.tasks[0].speed or 0:,.0f}/s")
+
+        yield advance

@@ -1,0 +1,1 @@
+"""The commands that open a registry: parse, call one method, show."""

@@ -1,0 +1,344 @@
+"""Commands that fill a registry and look into it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provenance.console import (
+    Size,
+    json_option,
+    plain,
+    progress,
+    registry_option,
+    say,
+    show_json,
+    show_table,
+)
+from provenance.errors import ProvError
+from provenance.origin import Generation, Origin
+
+COLUMNS = ("text", "id", "origin", "generation", "generator", "source", "license", "url", "created", "prompt_of",
+           "parents", "metadata")
+
+
+@click.command()
+@click.argument("file", required=False)
+@click.option("--tokenizer", metavar="FILE|NAME", help="Count tokens with this tokenizer.json or hub tokenizer.")
+@registry_option
+def init(file: str | None, tokenizer: str | None, registry: Path) -> None:
+    """Make an empty registry, in FILE or where --registry says.
+
+    Example:  prov init corpus.prov
+    """
+    from registry.registry import Registry
+    from registry.tokens import load
+
+    path = Path(file) if file else registry
+    if tokenizer:
+        load(tokenizer)   # before the registry is made, so that a bad name leaves nothing behind
+    with Registry.create(path) as held:
+        if tokenizer:
+            held.tokenize(tokenizer)
+    say(f"made {path}")
+
+
+def _column_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name in reversed(COLUMNS):
+        flag = f"--{name.replace('_', '-')}-column"
+        command = click.option(flag, f"column_{name}", metavar="NAME", help=f"Where the {name} stands.")(command)
+    return command
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--origin", type=click.Choice([str(origin) for origin in Origin]), help="Who wrote the texts.")
+@click.option("--generation", type=click.IntRange(min=1), help="Generation of the model that wrote them.")
+@click.option("--generator", metavar="NAME", help="Name of the model that wrote them.")
+@click.option("--source", metavar="NAME", help="Name of the source they come from.")
+@click.option("--license", metavar="SPDX", help="Licence they stand under.")
+@click.option("--url", metavar="URL", help="Where the source is found.")
+@click.option("--consent", metavar="TEXT", help="What the source consented to.")
+@click.option("--run", metavar="RUN", help="The recorded run that wrote them.")
+@click.option("--by", metavar="WHO", help="Who declares this.")
+@click.option("--evidence", metavar="TEXT", help="What the declaration rests on.")
+@click.option("--split", type=click.Choice(["paragraphs", "lines"]), help="Cut .txt files; else each is one text.")
+@click.option("--max-bytes", type=Size(), default="100MB", show_default=True, help="Longest text to take.")
+@click.option("--skip-bad", is_flag=True, help="Leave bad rows out, into FILE.rejected.jsonl with their reasons.")
+@click.option("--redeclare", is_flag=True, help="Let a known document be declared anew.")
+@click.option("--commit-each-file", is_flag=True, help="One batch a file; finished files are passed over next time.")
+@click.option("--dry-run", is_flag=True, help="Check everything, keep nothing.")
+@_column_options
+@registry_option
+@json_option
+def ingest(
+    paths: tuple[str, ...], origin: str | None, generation: int | None, generator: str | None, source: str | None,
+    license: str | None, url: str | None, consent: str | None, run: str | None, by: str | None, evidence: str | None,
+    split: Any, max_bytes: int, skip_bad: bool, redeclare: bool, commit_each_file: bool, dry_run: bool,
+    registry: Path, as_json: bool, **columns: str | None,
+) -> None:
+    """Take texts in from PATHS: JSONL, Parquet, CSV, TSV and text files (.gz and .zst too), folders, globs, or -.
+
+    The columns id, text, origin, generation, generator, source, license, url, created, prompt_of, parents and
+    metadata are understood; others are kept as metadata, and can be filtered on. A row's own columns come before
+    the options. Without any word on it the origin is unknown, never human. The same file twice adds nothing.
+
+    Example:  prov ingest wiki.jsonl --origin human --source wikipedia --license CC-BY-SA-4.0
+    """
+    from registry.readers import find_inputs
+    from registry.registry import Registry
+    from registry.rows import Declared
+
+    if (url or consent) and not source:
+        raise click.UsageError("--url and --consent tell about a source: name it with --source")
+    declared = Declared(origin=Origin(origin) if origin else None, generation=generation, generator=generator,
+                        source=source, license=license, url=url, consent=consent, by=by, evidence=evidence)
+    renamed = {name.removeprefix("column_"): value for name, value in columns.items() if value}
+    with Registry.open(registry) as held:
+        _, passed_over = find_inputs(paths)
+        with progress(None, "rows") as advance:
+            result = held.ingest(
+                paths, declared, columns=renamed, run=run, split=split, max_bytes=max_bytes, skip_bad=skip_bad,
+                redeclare=redeclare, commit_each_file=commit_each_file, dry_run=dry_run, progress=advance)
+    if passed_over:
+        say(f"passed over {len(passed_over):,} files of other formats, the first is {passed_over[0]}")
+    if result.rejected:
+        say(f"left out {len(result.rejected):,} bad rows, the first: {result.rejected[0].file}, "
+            f"{result.rejected[0].place}: {result.rejected[0].reason}"
+            + ("" if dry_run else f"; all are in {registry}.rejected.jsonl"))
+    if as_json:
+        show_json(result.summary() | {"dry_run": dry_run})
+    else:
+        click.echo(_ingested(result.summary(), dry_run))
+
+
+def _ingested(counts: dict[str, int], dry_run: bool) -> str:
+    parts = [f"{counts['added']:,} {'would be ' if dry_run else ''}added ({counts['bytes']:,} bytes)",
+             f"{counts['known']:,} known"]
+    names = {"changed": "changed since", "redeclared": "declared anew", "rejected": "bad rows left out",
+             "parents_missing": "parents not held here", "learnt": "models, mixes and runs learnt",
+             "skipped_files": "finished files passed over"}
+    return ", ".join([f"{counts['read']:,} rows: {parts[0]}", *parts[1:],
+                      *(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name])])
+
+
+@click.command()
+@click.argument("name")
+@click.option("--mix", metavar="MIX", help="The mix it learnt from; without one the model is foreign.")
+@click.option("--base", metavar="MODEL", help="The model it was fine-tuned from.")
+@click.option("--path", metavar="PATH", help="Where its weights lie.")
+@click.option("--spec", metavar="JSON|FILE", help="How it was trained.")
+@click.option("--seed", type=int, help="The seed of its training.")
+@click.option("--generation", type=click.IntRange(min=1), help="Generation of a foreign model, as declared.")
+@registry_option
+@json_option
+def record_model(
+    name: str, mix: str | None, base: str | None, path: str | None, spec: str | None, seed: int | None,
+    generation: int | None, registry: Path, as_json: bool,
+) -> None:
+    """Record the model NAME and how it was trained, anywhere. Its generation follows from its mix and its base.
+
+    Example:  prov record model tiny-1 --mix 3f2a9c01d2e4 --path ckpt/tiny-1 --seed 1
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry) as held:
+        model = held.record_model(name, mix=mix, base=base, path=path, spec=_spec(spec), seed=seed,
+                                  generation=generation)
+    value = {"model": model.name, "digest": model.digest.hex(), "generation": model.generation.number,
+             "generation_exact": model.generation.exact}
+    if as_json:
+        show_json(value)
+    else:
+        click.echo(f"{model.digest.hex()[:12]}")
+        say(f"model {model.name}, generation {model.generation}")
+
+
+@click.command()
+@click.option("--model", metavar="MODEL", required=True, help="The model, by name or digest.")
+@click.option("--spec", metavar="JSON|FILE", help="How it was done: temperature, prompts, code version.")
+@click.option("--seed", type=int, help="The seed.")
+@click.option("--kind", type=click.Choice(["generate", "edit"]), default="generate", show_default=True,
+              help="What the model did.")
+@registry_option
+@json_option
+def record_run(
+    model: str, spec: str | None, seed: int | None, kind: str, registry: Path, as_json: bool
+) -> None:
+    """Record an act of generating or editing with a model. Prints the id for `prov ingest --run`.
+
+    Example:  prov record run --model tiny-1 --spec '{"temperature": 1.0}' --seed 1
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry) as held:
+        run = held.record_run(model, spec=_spec(spec), seed=seed, kind=kind)
+    if as_json:
+        show_json({"run": run.digest.hex()[:12], "digest": run.digest.hex(), "kind": run.kind,
+                   "model": run.model.name})
+    else:
+        click.echo(run.digest.hex()[:12])
+
+
+def _spec(text: str | None) -> Any:
+    """JSON as it stands, or what a YAML or JSON file holds."""
+    import yaml
+
+    if text is None:
+        return None
+    path = Path(text)
+    is_file = not text.lstrip().startswith(("{", "[", '"')) and path.exists()
+    if not is_file and path.suffix in (".json", ".yaml", ".yml"):
+        raise ProvError(f"no spec file {text}: name one that is there, or give the JSON itself")
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8") if is_file else text)
+    except yaml.YAMLError as error:
+        raise ProvError(f"the spec is neither JSON nor YAML: {' '.join(str(error).split())}") from error
+
+
+@click.command()
+@click.argument("tokenizer", required=False)
+@registry_option
+@json_option
+def tokenize(tokenizer: str | None, registry: Path, as_json: bool) -> None:
+    """Count the tokens of every text, with TOKENIZER (a tokenizer.json or a hub name) from now on.
+
+    Without TOKENIZER, counts what the registry's own has not counted yet.
+
+    Example:  prov tokenize tokenizer.json
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry) as held:
+        with progress(None, "texts") as advance:
+            counted = held.tokenize(tokenizer, advance)
+    if as_json:
+        show_json({"texts": counted})
+    else:
+        click.echo(f"{counted:,} texts counted")
+
+
+@click.command()
+@click.argument("wanted", metavar="ID")
+@click.option("--full", is_flag=True, help="Print the whole text.")
+@registry_option
+@json_option
+def show(wanted: str, full: bool, registry: Path, as_json: bool) -> None:
+    """Show all about the document, model, run, mix, source or batch that ID means.
+
+    ID is a user's id, a name, or the start of a digest.
+
+    Example:  prov show xsum_gpt-4-0-m
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry, read_only=True) as held:
+        found = held.show(wanted)
+    if as_json:
+        show_json(found)
+        return
+    for entry in found:
+        _show_entry(entry, full)
+
+
+def _show_entry(entry: dict[str, Any], full: bool) -> None:
+    if "generation" in entry:
+        entry["generation"] = str(Generation(entry["generation"], entry.pop("generation_exact")))
+    lists = {name: entry.pop(name) for name in ("parents", "declarations") if name in entry}
+    text = entry.pop("text", None)
+    for name, value in entry.items():
+        if value is not None:
+            click.echo(f"{name + ':':24}{plain(value)}")
+    for name, rows in lists.items():
+        if rows:
+            click.echo(f"{name}:")
+            show_table(rows)
+    if text is not None:
+        click.echo(text if full or len(text) <= 500 else f"{text[:500]}… (--full shows all {len(text):,} characters)")
+    click.echo()
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["documents", "sources", "batches", "models", "runs", "mixes"]))
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@registry_option
+@json_option
+def ls(kind: Any, limit: int, everything: bool, registry: Path, as_json: bool) -> None:
+    """List what there is of a KIND, the newest first.
+
+    Example:  prov ls mixes
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry, read_only=True) as held:
+        rows = held.list(kind, None if everything else limit)
+    if as_json:
+        show_json(rows)
+        return
+    for row in rows:
+        for name, value in row.items():
+            if name in ("digest", "mix", "run", "previous") and value:
+                row[name] = value[:12]
+    show_table(rows) if rows else say(f"no {kind} yet")
+    if not everything and len(rows) == limit:
+        say(f"the newest {limit:,}; --all lists every one")
+
+
+@click.command()
+@registry_option
+@json_option
+def stats(registry: Path, as_json: bool) -> None:
+    """Count everything in the registry, and print the head of its chain.
+
+    Example:  prov stats --json
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry, read_only=True) as held:
+        counts = held.stats()
+    if as_json:
+        show_json(counts)
+        return
+    origins = counts.pop("origins")
+    for name, value in counts.items():
+        click.echo(f"{name + ':':14}{plain(value)}")
+    if origins:
+        show_table([row | {"generation": str(Generation(row["generation"], row["generation_exact"]))}
+                    for row in origins], ["origin", "generation", "documents", "bytes", "words"])
+
+
+@click.command()
+@click.argument("statement")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@click.option("--parquet", metavar="FILE", help="Write a Parquet file.")
+@registry_option
+@json_option
+def sql(statement: str, form: str | None, parquet: str | None, registry: Path, as_json: bool) -> None:
+    """Ask the registry in DuckDB's SQL. It is opened for reading, and can reach no other file.
+
+    Example:  prov sql "SELECT origin, count(*) AS documents FROM document GROUP BY origin"
+    """
+    from registry.audit import sql as ask
+    from registry.registry import Registry
+
+    with Registry.open(registry, read_only=True) as held:
+        held.lock_down()
+        table = ask(held, statement)
+    if parquet:
+        import pyarrow.parquet as pq
+
+        pq.write_table(table, parquet)
+        say(f"wrote {table.num_rows:,} rows to {parquet}")
+    elif form == "csv":
+        import sys
+
+        import pyarrow.csv as pc
+
+        pc.write_csv(table, sys.stdout.buffer)
+    elif as_json:
+        show_json(table.to_pylist())
+    elif table.num_columns:
+        show_table([{name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+                    for row in table.to_pylist()], table.column_names)

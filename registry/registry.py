@@ -1,0 +1,191 @@
+"""The registry: what a user of the library holds; each method does in one line what its module does at length."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from provenance.errors import ProvError
+from registry import audit, carry
+from registry.draw import Drawn, draw
+from registry.ingest import Feed, Ingested, ingest, input_digest, is_done, write_rejected
+from registry.lineage import Model, Run, find_mix, record_model, record_run, written_by
+from registry.mix import MixSpec
+from registry.readers import Input, Row, Split, find_inputs, read
+from registry.rows import MAX_BYTES, Declared, Rules
+from registry.store import Store
+from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
+from registry.writers import Export, export
+
+Progress = Callable[[int], None]
+
+
+def _silent(rows: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Registry(Store):
+    """A corpus that knows where each of its texts came from.
+
+    >>> with Registry.create(":memory:") as corpus:                    # doctest: +SKIP
+    ...     corpus.add([{"text": "a human wrote this"}], Declared(origin="human"))
+    """
+
+    # -- texts in
+
+    def ingest(
+        self,
+        inputs: Iterable[str | Path],
+        declared: Declared = Declared(),
+        *,
+        columns: Mapping[str, str] | None = None,
+        run: str | None = None,
+        split: Split | None = None,
+        max_bytes: int = MAX_BYTES,
+        skip_bad: bool = False,
+        redeclare: bool = False,
+        commit_each_file: bool = False,
+        dry_run: bool = False,
+        progress: Progress = _silent,
+    ) -> Ingested:
+        """Take in files, folders, globs or standard input (`-`) as one batch.
+
+        Args:
+            declared: what holds for every row that does not say otherwise.
+            columns: our column names to the user's, where they differ.
+            run: the run that wrote the texts, by (the start of) its digest.
+            split: cut `.txt` files into paragraphs or lines; else each is one text.
+            commit_each_file: make each file a batch of its own, and pass over files that are done.
+        Raises:
+            BadRow, Conflict, BrokenFile, NotFound: and then nothing was taken in.
+        """
+        arguments = list(inputs)
+        files, _ = find_inputs(arguments)
+        rules = self._rules(declared, columns, run, max_bytes)
+        carried = _carried(arguments)
+        options: dict[str, Any] = {
+            "skip_bad": skip_bad, "redeclare": redeclare, "dry_run": dry_run, "progress": progress}
+        if commit_each_file:
+            result = self._ingest_each(files, rules, split, options)
+        else:
+            feeds = (Feed(file.name, read(file, split)) for file in files)
+            result = ingest(self, feeds, rules, carried=carried, **options)
+        if result.rejected and not dry_run:
+            write_rejected(self.path, result.rejected)
+        return result
+
+    def _ingest_each(
+        self, files: list[Input], rules: Rules, split: Split | None, options: dict[str, Any]
+    ) -> Ingested:
+        result = Ingested()
+        for file in files:
+            digest = input_digest(file, rules, split)
+            if is_done(self, digest):
+                result.skipped_files += 1
+            else:
+                result += ingest(self, [Feed(file.name, read(file, split))], rules, input_digest=digest, **options)
+        return result
+
+    def _rules(
+        self, declared: Declared, columns: Mapping[str, str] | None, run: str | None, max_bytes: int = MAX_BYTES
+    ) -> Rules:
+        return Rules(declared, dict(columns or {}), written_by(self, run) if run else None, max_bytes)
+
+    def add(
+        self, rows: Iterable[Mapping[str, Any]], declared: Declared = Declared(), *, run: str | None = None,
+        name: str = "rows", **options: Any,
+    ) -> Ingested:
+        """Take in rows from Python, with the same columns and by the same rules as those of a file.
+
+        Args:
+            name: what stands for the file's name in ids that rows do not bring.
+        """
+        numbered = (Row(number, f"row {number:,}", dict(row)) for number, row in enumerate(rows, 1))
+        return ingest(self, [Feed(name, numbered)], self._rules(declared, None, run), **options)
+
+    def tokenize(self, name: str | None = None, progress: Progress = _silent) -> int:
+        """Count the tokens of every text, with a tokenizer to be kept or with the one that is.
+
+        Returns:
+            How many texts were counted.
+        """
+        if name:
+            with self.batch("tokenize") as batch:
+                if not add_tokenizer(self, batch, name):
+                    batch.abandon()
+        tokenizer = default_tokenizer(self)
+        if not tokenizer:
+            raise ProvError("this registry has no tokenizer yet: name a tokenizer.json, or one on the Hugging Face hub")
+        with self.transaction():
+            return count_all(self, tokenizer, progress)
+
+    def uncounted(self) -> int:
+        """How many texts have no token count yet; 0 where there is no tokenizer."""
+        tokenizer = default_tokenizer(self)
+        return uncounted(self, tokenizer) if tokenizer else 0
+
+    # -- lineage
+
+    def record_model(self, name: str, **known: Any) -> Model:
+        """Record a model and how it was trained; see `registry.lineage.record_model`."""
+        return record_model(self, name, **known)
+
+    def record_run(self, model: str, spec: Any = None, seed: int | None = None, kind: str = "generate") -> Run:
+        """Record an act of generating or editing with a model; its digest goes to `ingest(run=…)`."""
+        return record_run(self, model, spec, seed, kind)
+
+    # -- mixes
+
+    def mix(self, spec: MixSpec, dry_run: bool = False) -> Drawn:
+        """Draw a mix and record it; see `registry.draw.draw`."""
+        return draw(self, spec, record=not dry_run)
+
+    def texts(self, mix: str, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
+        """Stream a mix in its order, as Arrow batches of `text` and `provenance`."""
+        return self.ask_batches("mix_texts", rows, mix_id=find_mix(self, mix)[0])
+
+    def mix_size(self, mix: str) -> int:
+        """How many documents a mix has, repeats counted."""
+        size: int = self.ask_value("mix_size", mix_id=find_mix(self, mix)[0])
+        return size
+
+    def export(self, mix: str, target: Export, progress: Progress = _silent) -> Path:
+        """Write a mix as files; see `registry.writers.export`."""
+        return export(self, mix, target, progress)
+
+    def diff(self, one: str, other: str) -> dict[str, Any]:
+        """What changed from one mix to another."""
+        return audit.diff(self, one, other)
+
+    # -- audit
+
+    def stats(self) -> dict[str, Any]:
+        """Counts of everything, and the head of the chain."""
+        return audit.stats(self)
+
+    def composition(self, by: Sequence[str] = audit.DIMENSIONS, mix: str | None = None) -> list[dict[str, Any]]:
+        """Documents, bytes, words and tokens by origin, generation, source, license and generator."""
+        return audit.composition(self, by, mix)
+
+    def lineage(self, document: str) -> dict[str, Any]:
+        """A document's way back through runs and mixes to its human sources."""
+        return audit.lineage(self, document)
+
+    def human_ancestors(self, document: str) -> Iterator[dict[str, Any]]:
+        """Every human document that a document descends from."""
+        return audit.human_ancestors(self, document)
+
+    def show(self, wanted: str) -> list[dict[str, Any]]:
+        """All that a name, an id or (the start of) a digest means."""
+        return audit.show(self, wanted)
+
+    def list(self, kind: audit.Kind, limit: int | None = None) -> "list[dict[str, Any]]":
+        """The things of one kind, newest first."""
+        return audit.listing(self, kind, limit)
+
+
+def _carried(arguments: Iterable[str | Path]) -> carry.Carried | None:
+    """The lineage in the folder among the arguments that has one."""
+    found = [carry.read_records(Path(argument)) for argument in arguments if Path(argument).is_dir()]
+    return next((carried for carried in found if carried), None)
