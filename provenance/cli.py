@@ -17,7 +17,7 @@ from provenance.errors import ProvError
 class Home(NamedTuple):
     """Where a command lives, and the line that `--help` shows without going there."""
 
-    target: str   # module:function
+    target: str  # module:function
     help: str
 
 
@@ -106,7 +106,7 @@ def main() -> None:
         print("prov: interrupted, nothing was kept of this command", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())   # else Python complains when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it exits
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}")

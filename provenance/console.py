@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -19,16 +19,19 @@ def _registry(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 registry_option = click.option(
-    "--registry", metavar="FILE", callback=_registry,
-    help="The registry to use.  [default: $PROV_DB, else ./corpus.prov]")
+    "--registry",
+    metavar="FILE",
+    callback=_registry,
+    help="The registry to use.  [default: $PROV_DB, else ./corpus.prov]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A whole number that may end in K, M, G or T (powers of a thousand), and in B for bytes."""
 
     name = "size"
-    _FACTORS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+    _FACTORS: ClassVar[dict[str, int]] = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
         if isinstance(value, int):
@@ -38,10 +41,10 @@ class Size(click.ParamType):
             self.fail(f"{value!r} is no size: wanted a whole number such as 1000, 5M or 1GB", parameter, context)
         factor = self._FACTORS[found[3]]
         decimals = found[2] or ""
-        number = int(found[1] + decimals) * factor
-        if number % 10 ** len(decimals):
+        number, part = divmod(int(found[1] + decimals) * factor, int(10 ** len(decimals)))
+        if part:
             self.fail(f"{value!r} is no whole number", parameter, context)
-        return number // 10 ** len(decimals)
+        return number
 
 
 def show_json(value: Any) -> None:
@@ -96,8 +99,13 @@ def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-               TimeRemainingColumn())
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task(what, total=total, rate="")
 

@@ -36,8 +36,10 @@ class NoWords(ProvError):
 
     def __init__(self, texts: int) -> None:
         self.texts = texts
-        super().__init__(f"an n-gram model needs at least one text with words, got 0 in {texts:,} texts: "
-                         "give it texts that are not blank")
+        super().__init__(
+            f"an n-gram model needs at least one text with words, got 0 in {texts:,} texts: "
+            "give it texts that are not blank"
+        )
 
 
 class OutOfRange(ProvError):
@@ -53,8 +55,9 @@ class NotAText(ProvError):
 
     def __init__(self, name: str, line: int) -> None:
         self.name, self.line = name, line
-        super().__init__(f'every line must be a JSON object with a string "text", '
-                         f"line {line:,} of {name} is not: mend or remove it")
+        super().__init__(
+            f'every line must be a JSON object with a string "text", line {line:,} of {name} is not: mend or remove it'
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,8 +137,7 @@ class NgramModel:
 
     def _after(self, state: Ints, symbols: Ints) -> Ints:
         """Move each state, (levels, texts), past the word that was drawn from it."""
-        longer = [level.find(context, symbols)
-                  for level, context in zip(self.levels[1:-1], state[1:-1], strict=True)]
+        longer = [level.find(context, symbols) for level, context in zip(self.levels[1:-1], state[1:-1], strict=True)]
         return np.stack([np.full_like(symbols, INSIDE), symbols, *longer][: len(self.levels)])
 
     def _draw(self, state: Ints, uniform: Floats) -> Ints:
@@ -257,10 +259,14 @@ def read_texts(lines: BinaryIO, name: str) -> Iterator[str]:
 @click.argument("texts", type=click.File("rb"))
 @click.option("--count", type=click.IntRange(min=1), required=True, help="How many texts to write.")
 @click.option("--seed", type=click.IntRange(min=0), required=True, help="Same seed, same texts.")
-@click.option("--order", type=click.IntRange(min=1), default=3, show_default=True,
-              help="The longest n-gram, in words.")
-@click.option("--max-words", type=click.IntRange(min=1), default=200, show_default=True,
-              help="Where to cut a text that does not end by itself.")
+@click.option("--order", type=click.IntRange(min=1), default=3, show_default=True, help="The longest n-gram, in words.")
+@click.option(
+    "--max-words",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Where to cut a text that does not end by itself.",
+)
 def generate(texts: BinaryIO, count: int, seed: int, order: int, max_words: int) -> None:
     """Fit an n-gram model to TEXTS, JSON lines with a "text" (- for standard input), and write new texts.
 

@@ -35,8 +35,12 @@ def stats(store: Store) -> dict[str, Any]:
     """Counts of everything, and the head of the chain."""
     counts = store.ask_records("stats")[0]
     head = store.head()
-    return {"registry": store.setting("registry_id"), "head": head.hex() if head else None, **counts,
-            "origins": composition(store, ["origin", "generation"])}
+    return {
+        "registry": store.setting("registry_id"),
+        "head": head.hex() if head else None,
+        **counts,
+        "origins": composition(store, ["origin", "generation"]),
+    }
 
 
 def listing(store: Store, kind: Kind, limit: int | None) -> list[dict[str, Any]]:
@@ -67,10 +71,13 @@ def show(store: Store, wanted: str) -> list[dict[str, Any]]:
     """
     found = [_document(store, document_id) for document_id, *_ in store.ask("document_matching", wanted=wanted)]
     for kind in ("models", "runs", "mixes", "sources", "batches"):
-        found += [{"kind": kind, **row} for row in store.ask_records(f"list_{kind}", limit=None)
-                  if _is_meant(row, wanted)]
+        found += [
+            {"kind": kind, **row} for row in store.ask_records(f"list_{kind}", limit=None) if _is_meant(row, wanted)
+        ]
     if not found:
-        raise NotFound("document, model, run, mix, source or batch", wanted, (item for (item,) in store.ask("some_items")))
+        raise NotFound(
+            "document, model, run, mix, source or batch", wanted, (item for (item,) in store.ask("some_items"))
+        )
     return found
 
 
@@ -82,7 +89,8 @@ def _is_meant(row: dict[str, Any], wanted: str) -> bool:
 def _document(store: Store, document_id: int) -> dict[str, Any]:
     document = store.ask_records("show_document", document_id=document_id)[0]
     return {
-        "kind": "document", **document,
+        "kind": "document",
+        **document,
         "parents": store.ask_records("parents_of", document_id=document_id),
         "declarations": store.ask_records("declarations_of", document_id=document_id),
     }
@@ -110,8 +118,15 @@ def _step(store: Store, step: dict[str, Any]) -> dict[str, Any]:
     if mix_id is None or step["mix_is_foreign"]:
         return step | {"composition": [], "human_sources": [], "examples": []}
     return step | {
-        "composition": store.ask_records("composition", mix_id=mix_id, by_origin=True, by_generation=True,
-                                         by_source=False, by_license=False, by_generator=True),
+        "composition": store.ask_records(
+            "composition",
+            mix_id=mix_id,
+            by_origin=True,
+            by_generation=True,
+            by_source=False,
+            by_license=False,
+            by_generator=True,
+        ),
         "human_sources": store.ask_records("human_sources", mix_id=mix_id),
         "examples": [item for (item,) in store.ask("human_examples", mix_id=mix_id, most=EXAMPLES)],
     }
@@ -129,7 +144,9 @@ def diff(store: Store, one: str, other: str) -> dict[str, Any]:
     (before, before_digest), (after, after_digest) = find_mix(store, one), find_mix(store, other)
     changed = store.ask_records("diff_documents", before=before, after=after)
     return {
-        "before": before_digest.hex(), "after": after_digest.hex(), "identical": before_digest == after_digest,
+        "before": before_digest.hex(),
+        "after": after_digest.hex(),
+        "identical": before_digest == after_digest,
         "added": [row["document"] for row in changed if row["more"] > 0],
         "removed": [row["document"] for row in changed if row["more"] < 0],
         "composition": store.ask_records("diff_composition", before=before, after=after),

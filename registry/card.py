@@ -17,38 +17,59 @@ def dataset_card(store: Store, mix_id: int, format: str, command: str) -> str:
     licenses = sorted({row["license"] or "unknown" for row in composition})
     total = sum(row["documents"] for row in composition)
     lines = [
-        *_header(format, licenses), "",
-        f"# Training mixture {digest[:12]}", "",
+        *_header(format, licenses),
+        "",
+        f"# Training mixture {digest[:12]}",
+        "",
         f"{total:,} texts drawn by provenance with prov {provenance.__version__}. Each row carries a `provenance` "
-        "struct: who wrote the text, which generation it is, and the digests that lead back to its sources.", "",
+        "struct: who wrote the text, which generation it is, and the digests that lead back to its sources.",
+        "",
         f"- mix digest: `{digest}`",
         f"- registry: `{store.setting('registry_id')}`",
         f"- spec: `{json.dumps(json.loads(spec), sort_keys=True)}`",
-        *([f"- command: `{command}`"] if command else []), "",
-        "## Composition", "",
-        *_table(composition, total), "",
-        "## Licences", "",
-        *(f"- {name}: {_sum(composition, 'license', name):,} texts" for name in licenses), "",
-        "## Generators", "",
-        *_generators(composition), "",
+        *([f"- command: `{command}`"] if command else []),
+        "",
+        "## Composition",
+        "",
+        *_table(composition, total),
+        "",
+        "## Licences",
+        "",
+        *(f"- {name}: {_sum(composition, 'license', name):,} texts" for name in licenses),
+        "",
+        "## Generators",
+        "",
+        *_generators(composition),
+        "",
     ]
     return "\n".join(lines)
 
 
 def _header(format: str, licenses: list[str]) -> list[str]:
-    header = ["---", "configs:", "- config_name: default", "  data_files:", "  - split: train",
-              f"    path: data/train-*.{SUFFIXES[format]}"]
+    header = [
+        "---",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        "  - split: train",
+        f"    path: data/train-*.{SUFFIXES[format]}",
+    ]
     if licenses != ["unknown"]:
         header += ["license: other", "license_name: " + json.dumps(", ".join(licenses))]
     return [*header, "---"]
 
 
 def _table(composition: list[dict[str, Any]], total: int) -> list[str]:
-    rows = ["| origin | generation | source | generator | texts | share | bytes |", "| --- | --- | --- | --- | ---: | ---: | ---: |"]
+    rows = [
+        "| origin | generation | source | generator | texts | share | bytes |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: |",
+    ]
     for row in composition:
         generation = Generation(row["generation"], row["generation_exact"])
-        rows.append(f"| {row['origin']} | {generation} | {_cell(row['source'])} | {_cell(row['generator'])} "
-                    f"| {row['documents']:,} | {row['documents'] / total:.1%} | {row['bytes']:,} |")
+        rows.append(
+            f"| {row['origin']} | {generation} | {_cell(row['source'])} | {_cell(row['generator'])} "
+            f"| {row['documents']:,} | {row['documents'] / total:.1%} | {row['bytes']:,} |"
+        )
     return rows
 
 

@@ -41,8 +41,10 @@ class BrokenLineage(ProvError):
     """A carried record that does not match its digest."""
 
     def __init__(self, kind: str, digest: str) -> None:
-        super().__init__(f"the lineage that came along is broken: {kind} {digest[:12]} does not match its digest; "
-                         "export it anew, or take the data in without the folder lineage/")
+        super().__init__(
+            f"the lineage that came along is broken: {kind} {digest[:12]} does not match its digest; "
+            "export it anew, or take the data in without the folder lineage/"
+        )
 
 
 def write_records(store: Store, folder: Path) -> None:
@@ -66,8 +68,9 @@ def read_records(folder: Path) -> Carried | None:
         return None
     try:
         records = json.loads((folder / FOLDER / RECORDS).read_text(encoding="utf-8"))
-        carried = Carried(**{kind: records[kind] for kind in KINDS},
-                          manifests=pq.read_table(folder / FOLDER / MANIFESTS))
+        carried = Carried(
+            **{kind: records[kind] for kind in KINDS}, manifests=pq.read_table(folder / FOLDER / MANIFESTS)
+        )
         _check(carried)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise ProvError(f"cannot read the lineage in {folder / FOLDER}: {error}; export it anew") from error
@@ -83,14 +86,29 @@ def _check(carried: Carried) -> None:
     for model in carried.models:
         _match("model", model["digest"], _digest_of(model))
     for run in carried.runs:
-        _match("run", run["digest"], run_digest(
-            run["kind"], bytes.fromhex(run["model"]), _bytes(run["mix"]), _json(run["spec"]), run["seed"],
-            _bytes(run["tokenizer"])))
+        _match(
+            "run",
+            run["digest"],
+            run_digest(
+                run["kind"],
+                bytes.fromhex(run["model"]),
+                _bytes(run["mix"]),
+                _json(run["spec"]),
+                run["seed"],
+                _bytes(run["tokenizer"]),
+            ),
+        )
 
 
 def _digest_of(model: dict[str, Any]) -> bytes:
-    return model_digest(model["name"], model["declared"], _bytes(model["base"]), _bytes(model["mix"]),
-                        _json(model["spec"]), model["seed"])
+    return model_digest(
+        model["name"],
+        model["declared"],
+        _bytes(model["base"]),
+        _bytes(model["mix"]),
+        _json(model["spec"]),
+        model["seed"],
+    )
 
 
 def _manifest_digests(manifests: pa.Table) -> dict[str, bytes]:
@@ -123,21 +141,25 @@ def learn(store: Store, batch: Batch, carried: Carried) -> int:
         ProvError: a mix holds a document that neither the registry nor the folder has.
     """
     lent = {kind: pa.Table.from_pylist(getattr(carried, kind), schema=schema) for kind, schema in _SCHEMAS.items()}
-    with store.lend(**{f"carried_{kind}": table for kind, table in lent.items()},
-                    carried_manifests=carried.manifests):
+    with store.lend(**{f"carried_{kind}": table for kind, table in lent.items()}, carried_manifests=carried.manifests):
         if missing := store.ask_one("carried_missing"):
-            raise ProvError(f"mix {missing[0][:12]} holds {missing[1]:,} documents that did not come along: "
-                            "take in the whole folder that was exported --with-lineage")
-        learnt = sum(store.ask_value(name, **params) for name, params in (
-            ("learn_new_mixes", {"made_at": batch.made_at, "batch_id": batch.batch_id}),
-            ("learn_new_models", {"batch_id": batch.batch_id}),
-            ("learn_manifests", {}),
-            ("learn_mixes", {}),
-            ("learn_models", {}),
-            ("forget_guessed_runs", {}),
-            ("learn_known_runs", {}),
-            ("learn_new_runs", {"batch_id": batch.batch_id}),
-        ))
+            raise ProvError(
+                f"mix {missing[0][:12]} holds {missing[1]:,} documents that did not come along: "
+                "take in the whole folder that was exported --with-lineage"
+            )
+        learnt: int = sum(
+            store.ask_value(name, **params)
+            for name, params in (
+                ("learn_new_mixes", {"made_at": batch.made_at, "batch_id": batch.batch_id}),
+                ("learn_new_models", {"batch_id": batch.batch_id}),
+                ("learn_manifests", {}),
+                ("learn_mixes", {}),
+                ("learn_models", {}),
+                ("forget_guessed_runs", {}),
+                ("learn_known_runs", {}),
+                ("learn_new_runs", {"batch_id": batch.batch_id}),
+            )
+        )
     return learnt
 
 

@@ -12,7 +12,6 @@ from duckdb import (
     ConstantExpression,
     DuckDBPyRelation,
     Expression,
-    FunctionExpression,
 )
 
 from provenance.errors import ProvError
@@ -27,9 +26,20 @@ REASONS = ("unknown", "mixed", "withdrawn", "held_out")
 """Why a document that a mix's filter lets through may still not be drawn."""
 
 KINDS: dict[str, Kind] = {
-    "id": "text", "origin": "text", "generation": "number", "generation_exact": "boolean", "generator": "text",
-    "source": "text", "license": "text", "url": "text", "created": "time", "bytes": "number", "words": "number",
-    "tokens": "number", "run": "text", "metadata": "json",
+    "id": "text",
+    "origin": "text",
+    "generation": "number",
+    "generation_exact": "boolean",
+    "generator": "text",
+    "source": "text",
+    "license": "text",
+    "url": "text",
+    "created": "time",
+    "bytes": "number",
+    "words": "number",
+    "tokens": "number",
+    "run": "text",
+    "metadata": "json",
 }
 """The fields that a filter may name."""
 
@@ -94,15 +104,28 @@ class Drawn:
     def summary(self) -> dict[str, Any]:
         """Everything, as plain JSON."""
         requested = {"real_frac": _requested_share(self.spec), "size": self.spec.size}
-        strata = [{"where": str(stratum.where), "share": stratum.share, "quota": quota, "held": held.plain(),
-                   **achieved.plain()}
-                  for stratum, quota, held, achieved
-                  in zip(self.spec.strata, self.quotas, self.held, self.achieved, strict=True)]
+        strata = [
+            {
+                "where": str(stratum.where),
+                "share": stratum.share,
+                "quota": quota,
+                "held": held.plain(),
+                **achieved.plain(),
+            }
+            for stratum, quota, held, achieved in zip(
+                self.spec.strata, self.quotas, self.held, self.achieved, strict=True
+            )
+        ]
         return {
-            "mix": self.mix, "digest": self.digest.hex(), "seed": self.spec.seed, "unit": self.spec.unit,
+            "mix": self.mix,
+            "digest": self.digest.hex(),
+            "seed": self.spec.seed,
+            "unit": self.spec.unit,
             "requested": requested,
             "achieved": self.total.plain() | {"real_frac": self.share_of(Origin.HUMAN), "strata": self.composition},
-            "strata": strata, "excluded": self.excluded, "spec": self.spec.model_dump(mode="json"),
+            "strata": strata,
+            "excluded": self.excluded,
+            "spec": self.spec.model_dump(mode="json"),
             "recorded": self.recorded,
         }
 
@@ -139,8 +162,15 @@ def draw(store: Store, spec: MixSpec, record: bool = True) -> Drawn:
         if store.ask("mix_by_digest", digest=drawn.digest.hex()):
             batch.abandon()
         else:
-            store.run("insert_mix", digest=drawn.digest, spec=spec.canonical().decode(), seed=spec.seed,
-                      as_of_batch_id=batch.batch_id - 1, made_at=batch.made_at, batch_id=batch.batch_id)
+            store.run(
+                "insert_mix",
+                digest=drawn.digest,
+                spec=spec.canonical().decode(),
+                seed=spec.seed,
+                as_of_batch_id=batch.batch_id - 1,
+                made_at=batch.made_at,
+                batch_id=batch.batch_id,
+            )
             store.run("insert_mix_documents", digest=drawn.digest)
             batch.documents, batch.bytes = drawn.total.documents, drawn.total.bytes
     return drawn
@@ -150,8 +180,13 @@ def _draw(store: Store, spec: MixSpec, batch_id: int | None) -> Drawn:
     tokenizer = default_tokenizer(store) if _needs_tokens(spec) else None
     if _needs_tokens(spec) and not tokenizer:
         raise ProvError("this mix counts tokens, but the registry has no tokenizer: name one with `prov tokenize`")
-    policy = pa.table({"unknown": [spec.unknown], "mixed": [spec.mixed],
-                       "tokenizer_id": pa.array([tokenizer and tokenizer.tokenizer_id], pa.int64())})
+    policy = pa.table(
+        {
+            "unknown": [spec.unknown],
+            "mixed": [spec.mixed],
+            "tokenizer_id": pa.array([tokenizer and tokenizer.tokenizer_id], pa.int64()),
+        }
+    )
     with store.lend(policy=policy):
         candidates = _stratified(store, spec)
         with store.lend(candidate=candidates):
@@ -160,10 +195,13 @@ def _draw(store: Store, spec: MixSpec, batch_id: int | None) -> Drawn:
             _choose(store, spec, wanted, held)
     return Drawn(
         digest=_digest(store, spec),
-        spec=spec, quotas=wanted, held=held,
+        spec=spec,
+        quotas=wanted,
+        held=held,
         achieved=_by_stratum(store.ask_records("drawn_by_stratum"), len(spec.strata)),
         composition=store.ask_records("drawn_composition"),
-        excluded=excluded, recorded=batch_id is not None,
+        excluded=excluded,
+        recorded=batch_id is not None,
     )
 
 
@@ -222,9 +260,9 @@ def _raise_overlap(store: Store, spec: MixSpec) -> None:
     item, document_id = store.ask("overlap")[0]
     fields, metadata = filter_fields(), [name for (name,) in store.ask("fields")]
     relation = store.connection.sql(question("candidates")).filter(
-        ColumnExpression("document_id") == ConstantExpression(document_id))
-    both = [stratum for stratum in spec.strata
-            if relation.filter(stratum.where.compile(fields, metadata)).fetchall()]
+        ColumnExpression("document_id") == ConstantExpression(document_id)
+    )
+    both = [stratum for stratum in spec.strata if relation.filter(stratum.where.compile(fields, metadata)).fetchall()]
     raise Overlap(item, both)
 
 
@@ -260,16 +298,30 @@ def _quota_table(spec: MixSpec, wanted: list[int], held: list[Counts], with_cut:
         for turn in range(-(-quota // whole) if whole else 0):
             part = min(whole, quota - turn * whole)
             order = {f"order{n}": key for n, key in enumerate(round_keys(spec.seed, "order", turn))}
-            rows.append({"stratum": index, "turn": turn, "unit": spec.unit, "wanted": part,
-                         "cut": _cut(part, whole, counts.documents) if with_cut else None, **choose, **order})
+            rows.append(
+                {
+                    "stratum": index,
+                    "turn": turn,
+                    "unit": spec.unit,
+                    "wanted": part,
+                    "cut": _cut(part, whole, counts.documents) if with_cut else None,
+                    **choose,
+                    **order,
+                }
+            )
     return pa.Table.from_pylist(rows, schema=_QUOTA)
 
 
-_QUOTA = pa.schema([
-    ("stratum", pa.int32()), ("turn", pa.int32()), ("unit", pa.string()), ("wanted", pa.int64()),
-    ("cut", pa.uint64()),
-    *((f"{role}{n}", pa.uint64()) for role in ("choose", "order") for n in range(4)),
-])
+_QUOTA = pa.schema(
+    [
+        ("stratum", pa.int32()),
+        ("turn", pa.int32()),
+        ("unit", pa.string()),
+        ("wanted", pa.int64()),
+        ("cut", pa.uint64()),
+        *((f"{role}{n}", pa.uint64()) for role in ("choose", "order") for n in range(4)),
+    ]
+)
 
 
 def _cut(part: int, whole: int, documents: int) -> int | None:

@@ -180,9 +180,13 @@ class _Act:
         if row := self.store.ask_one("arriving_conflict"):
             first_input, first_place, item, *first = row[:7]
             other_input, other_place, *other = row[7:]
-            raise Conflict(item, _declared(*other), f"{_declared(*first)} before",
-                           f"{self.names[other_input]}, {other_place} and {self.names[first_input]}, {first_place}",
-                           "declare it one way")
+            raise Conflict(
+                item,
+                _declared(*other),
+                f"{_declared(*first)} before",
+                f"{self.names[other_input]}, {other_place} and {self.names[first_input]}, {first_place}",
+                "declare it one way",
+            )
         self.store.run("drop_duplicates")
 
     def _meet_declarations(self) -> None:
@@ -190,9 +194,14 @@ class _Act:
         row = self.store.ask_one("first_redeclared")
         if row and not self.redeclare:
             count, input, place, item, *declared = row
-            raise Conflict(item, _declared(*declared[:4]), f"the registry has it as {_declared(*declared[4:])}",
-                           f"{self.names[input]}, {place}", "mend the input, or declare it anew with --redeclare",
-                           count)
+            raise Conflict(
+                item,
+                _declared(*declared[:4]),
+                f"the registry has it as {_declared(*declared[4:])}",
+                f"{self.names[input]}, {place}",
+                "mend the input, or declare it anew with --redeclare",
+                count,
+            )
         self.result.redeclared = row[0] if row else 0
 
     # -- lineage
@@ -216,23 +225,34 @@ class _Act:
         self.store.run("stage_edges")
         self.result.parents_missing = self.store.ask_value("count_missing_edges")
         self.store.run("drop_missing_edges")
-        return [(input, number, place, _parent_fault(reference, parents))
-                for input, number, place, reference, parents in self.store.ask("unresolved_edges")]
+        return [
+            (input, number, place, _parent_fault(reference, parents))
+            for input, number, place, reference, parents in self.store.ask("unresolved_edges")
+        ]
 
     def _circles(self) -> list[tuple[int, int, str, str]]:
         self.store.run("stage_circle")
         left = None
         while left != (left := self.store.ask_value("count_circle")) and left:
             self.store.run("peel_circle")
-        return [(input, number, place, "its parents lead back to itself")
-                for input, number, place in self.store.ask("circle_rows")]
+        return [
+            (input, number, place, "its parents lead back to itself")
+            for input, number, place in self.store.ask("circle_rows")
+        ]
 
     def _contradictions(self) -> list[tuple[int, int, str, str]]:
         while self.store.ask_value("derive_arriving"):
             pass
-        return [(input, number, place, f"its generation is declared {declared}, but by its lineage it is "
-                                       f"{'' if exact else 'at least '}{lineage}")
-                for input, number, place, declared, lineage, exact in self.store.ask("contradictions")]
+        return [
+            (
+                input,
+                number,
+                place,
+                f"its generation is declared {declared}, but by its lineage it is "
+                f"{'' if exact else 'at least '}{lineage}",
+            )
+            for input, number, place, declared, lineage, exact in self.store.ask("contradictions")
+        ]
 
     # -- into the registry
 
@@ -247,8 +267,9 @@ class _Act:
         by = {"by": declared.by, "evidence": declared.evidence}
         self._meet_source()
         self.store.run("insert_licenses")
-        self.store.run("insert_sources", name=declared.source, url=declared.url, consent=declared.consent,
-                       batch_id=batch_id)
+        self.store.run(
+            "insert_sources", name=declared.source, url=declared.url, consent=declared.consent, batch_id=batch_id
+        )
         self.store.run("insert_texts")
         self.store.run("insert_documents", batch_id=batch_id)
         self.store.run("insert_declarations", batch_id=batch_id, **by)
@@ -275,10 +296,14 @@ class _Act:
     def _meet_source(self) -> None:
         declared = self.rules.declared
         known = self.store.ask_one("source", name=declared.source)
-        for what, new, old in zip(("url", "consent"), (declared.url, declared.consent), (known or ())[2:], strict=False):
+        for what, new, old in zip(
+            ("url", "consent"), (declared.url, declared.consent), (known or ())[2:], strict=False
+        ):
             if new is not None and new != old:
-                raise ProvError(f"source {declared.source!r} has {what} {old!r}, not {new!r}: name another source, "
-                                f"or leave --{what} out")
+                raise ProvError(
+                    f"source {declared.source!r} has {what} {old!r}, not {new!r}: name another source, "
+                    f"or leave --{what} out"
+                )
 
 
 def _declared(origin: str | None, generation: int | None, generator: str | None, license: str | None) -> str:
@@ -306,8 +331,9 @@ def input_digest(input: Input, rules: Rules, split: str | None) -> bytes | None:
         content = hashlib.file_digest(stream, "sha256")
     run = asdict(rules.written_by)["run"].hex() if rules.written_by else None
     declared = rules.declared.model_dump(mode="json")
-    return hashlib.sha256(canonical(
-        ["prov-input-1", content.hexdigest(), input.name, declared, dict(rules.columns), run, split])).digest()
+    return hashlib.sha256(
+        canonical(["prov-input-1", content.hexdigest(), input.name, declared, dict(rules.columns), run, split])
+    ).digest()
 
 
 def is_done(store: Store, digest: bytes | None) -> bool:

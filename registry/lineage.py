@@ -56,16 +56,24 @@ def record_model(
         raise ProvError(f"model {name!r} has a mix, so its generation follows from it: leave --generation out")
     mix_id, mix_key = find_mix(store, mix) if mix else (None, None)
     base_model = find_model(store, base) if base else None
-    digest = model_digest(name, generation, base_model and base_model.digest, mix_key, spec, seed)
+    digest = model_digest(name, generation, base_model.digest if base_model else None, mix_key, spec, seed)
     _refuse_second(store, name, digest, foreign=mix is None)
     with store.batch("record") as batch:
         if store.ask("model_by_digest", digest=digest):
             batch.abandon()
             return find_model(store, digest.hex())
         known = base_model.generation if base_model and not mix else Generation(generation, generation is not None)
-        store.run("insert_model", name=name, digest=digest, base_model_id=base_model and base_model.model_id,
-                  generation=known.number, generation_exact=known.exact, path=path, is_foreign=mix is None,
-                  batch_id=batch.batch_id)
+        store.run(
+            "insert_model",
+            name=name,
+            digest=digest,
+            base_model_id=base_model.model_id if base_model else None,
+            generation=known.number,
+            generation_exact=known.exact,
+            path=path,
+            is_foreign=mix is None,
+            batch_id=batch.batch_id,
+        )
         model = find_model(store, digest.hex())
         if mix:
             _insert_run(store, "train", model, batch.batch_id, mix_id, mix_key, spec, seed)
@@ -76,13 +84,13 @@ def record_model(
 def _refuse_second(store: Store, name: str, digest: bytes, foreign: bool) -> None:
     for other in store.ask_records("models_by_name", name=name):
         if not foreign and not other["is_foreign"] and other["digest"] != digest:
-            raise ProvError(f"a model {name!r} is recorded already ({other['digest'].hex()[:12]}), trained otherwise: "
-                            "record this one under another name")
+            raise ProvError(
+                f"a model {name!r} is recorded already ({other['digest'].hex()[:12]}), trained otherwise: "
+                "record this one under another name"
+            )
 
 
-def record_run(
-    store: Store, model: str, spec: Any = None, seed: int | None = None, kind: str = "generate"
-) -> Run:
+def record_run(store: Store, model: str, spec: Any = None, seed: int | None = None, kind: str = "generate") -> Run:
     """Record an act of generating or editing with a model; the same call again changes nothing.
 
     Raises:
@@ -97,14 +105,28 @@ def record_run(
 
 
 def _insert_run(
-    store: Store, kind: str, model: Model, batch_id: int, mix_id: int | None, mix: bytes | None, spec: Any,
+    store: Store,
+    kind: str,
+    model: Model,
+    batch_id: int,
+    mix_id: int | None,
+    mix: bytes | None,
+    spec: Any,
     seed: int | None,
 ) -> bytes | None:
     digest = run_digest(kind, model.digest, mix, spec, seed)
     if store.ask("run_by_digest", digest=digest.hex()):
         return None
-    store.run("insert_run", digest=digest, kind=kind, model_id=model.model_id, mix_id=mix_id,
-              spec=canonical(spec).decode() if spec is not None else None, seed=seed, batch_id=batch_id)
+    store.run(
+        "insert_run",
+        digest=digest,
+        kind=kind,
+        model_id=model.model_id,
+        mix_id=mix_id,
+        spec=canonical(spec).decode() if spec is not None else None,
+        seed=seed,
+        batch_id=batch_id,
+    )
     return digest
 
 
@@ -114,14 +136,17 @@ def find_model(store: Store, wanted: str) -> Model:
     Raises:
         NotFound, Ambiguous: it means none, or several; a recorded model comes before foreign ones of its name.
     """
-    rows = [Model(model_id, name, digest, Generation(number, exact), foreign)
-            for model_id, name, digest, number, exact, foreign in store.ask("models_matching", wanted=wanted)]
+    rows = [
+        Model(model_id, name, digest, Generation(number, exact), foreign)
+        for model_id, name, digest, number, exact, foreign in store.ask("models_matching", wanted=wanted)
+    ]
     rows = [row for row in rows if not row.is_foreign] or rows
     if not rows:
         raise NotFound("model", wanted, (name for (name,) in store.ask("model_names")))
     if len(rows) > 1:
-        raise Ambiguous("model", wanted,
-                        (f"{row.digest.hex()[:12]} ({row.name}, generation {row.generation})" for row in rows))
+        raise Ambiguous(
+            "model", wanted, (f"{row.digest.hex()[:12]} ({row.name}, generation {row.generation})" for row in rows)
+        )
     return rows[0]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,7 +18,7 @@ from registry.where import Where
 
 Unit = Literal["documents", "bytes", "words", "tokens"]
 UNITS: tuple[Unit, ...] = ("documents", "bytes", "words", "tokens")
-MAX_SEED = 2**53 - 1   # the largest integer that canonical JSON carries
+MAX_SEED = 2**53 - 1  # the largest integer that canonical JSON carries
 
 
 class Stratum(BaseModel):
@@ -83,8 +83,10 @@ def exact(share: float) -> Fraction:
 def real_frac(share: float) -> tuple[Stratum, ...]:
     """The strata of a mix of human and model text, `share` of it human."""
     synthetic = float(1 - Decimal(repr(share)))
-    return (Stratum(where=Where.equals("origin", "human"), share=share),
-            Stratum(where=Where.equals("origin", "model"), share=synthetic))
+    return (
+        Stratum(where=Where.equals("origin", "human"), share=share),
+        Stratum(where=Where.equals("origin", "model"), share=synthetic),
+    )
 
 
 def ratio(text: str) -> tuple[Stratum, ...]:
@@ -115,8 +117,10 @@ def _named_stratum(name: str) -> Where:
         return Where.equals("origin", name)
     if name.startswith("gen") and name[3:].isdecimal() and int(name[3:]) > 0:
         return Where.parse(f"generation = {int(name[3:])} AND generation_exact = TRUE")
-    raise ProvError(f"--ratio has no part {name!r}: wanted {', '.join(Origin)}, gen1, gen2, …, source:NAME, "
-                    "generator:NAME or license:NAME")
+    raise ProvError(
+        f"--ratio has no part {name!r}: wanted {', '.join(Origin)}, gen1, gen2, …, source:NAME, "
+        "generator:NAME or license:NAME"
+    )
 
 
 # -- quotas
@@ -152,7 +156,7 @@ def largest(spec: MixSpec, available: Sequence[int]) -> int:
         return 0
     size = min(floor((held + 1) / share) for share, held in shares if share)
     while size and not feasible(spec, size, available):
-        size -= 1   # a quota exceeds its exact part by less than one, so this ends within a few steps
+        size -= 1  # a quota exceeds its exact part by less than one, so this ends within a few steps
     return size
 
 
@@ -163,8 +167,10 @@ class Shortfall(ProvError):
         self.stratum, self.wanted, self.held, self.best, self.unit = stratum, wanted, held, best, unit
         flag = "--docs" if unit == "documents" else f"--{unit}"
         mend = f"use {flag} {best} or less, allow --max-repeats, or other shares" if best else "ask for other shares"
-        super().__init__(f"the mix needs {wanted:,} {unit} of {stratum}, the registry holds {held:,} "
-                         f"(the most at these shares is {best:,} {unit}): {mend}")
+        super().__init__(
+            f"the mix needs {wanted:,} {unit} of {stratum}, the registry holds {held:,} "
+            f"(the most at these shares is {best:,} {unit}): {mend}"
+        )
 
 
 def quotas(spec: MixSpec, available: Sequence[int]) -> list[int]:
@@ -175,7 +181,9 @@ def quotas(spec: MixSpec, available: Sequence[int]) -> list[int]:
     """
     best = largest(spec, available)
     if spec.size is None and not best:
-        empty = next(stratum for stratum, held in zip(spec.strata, available, strict=True) if stratum.share and not held)
+        empty = next(
+            stratum for stratum, held in zip(spec.strata, available, strict=True) if stratum.share and not held
+        )
         raise Shortfall(empty, 1, 0, 0, spec.unit)
     wanted = allocate(spec, best if spec.size is None else spec.size)
     for stratum, quota, held in zip(spec.strata, wanted, available, strict=True):
@@ -212,5 +220,3 @@ def place(rank: int, keys: Sequence[int]) -> int:
         product = (right ^ key) * _MULTIPLIER
         left, right = right, left ^ (product >> 32) ^ (product & _HALF)
     return left << 32 | right
-
-

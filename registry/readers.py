@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -82,8 +83,11 @@ def find_inputs(arguments: Iterable[str | Path]) -> tuple[list[Input], list[Path
         if path == STANDARD_INPUT:
             inputs.append(Input(path, "-"))
         elif path.is_dir():
-            files = [file for file in sorted(path.rglob("*"))
-                     if file.is_file() and not _hidden(file, path) and not is_record(file)]
+            files = [
+                file
+                for file in sorted(path.rglob("*"))
+                if file.is_file() and not _hidden(file, path) and not is_record(file)
+            ]
             known = [file for file in files if _reader_of(file)]
             inputs += [Input(file, file.relative_to(path).as_posix()) for file in known]
             passed_over += [file for file in files if not _reader_of(file)]
@@ -236,19 +240,22 @@ def _separated_row(number: int, place: str, header: list[str], fields: list[str]
 
 
 def read_parquet(opened: Opened) -> Iterator[Row]:
-    """The rows of a Parquet file, a row group at a time."""
-    number = 0
+    """The rows of a Parquet file, a few thousand at a time."""
     with pq.ParquetFile(opened.stream) as file:
-        for batch in file.iter_batches(batch_size=4096):
-            for number, values in enumerate(_records(batch), number + 1):
-                yield Row(number, f"row {number:,}", values)
+        records = chain.from_iterable(map(_records, file.iter_batches(batch_size=4096)))
+        for number, (values, fault) in enumerate(records, 1):
+            yield Row(number, f"row {number:,}", values, fault)
 
 
-def _records(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
+def _records(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str | None]]:
     try:
-        return batch.to_pylist()
+        yield from ((values, None) for values in batch.to_pylist())
     except UnicodeDecodeError as error:
-        raise pa.ArrowInvalid(f"a string is not UTF-8 ({error.reason})") from error
+        if batch.num_rows == 1:
+            yield {}, f"invalid UTF-8 in a string ({error.reason})"
+        else:
+            for index in range(batch.num_rows):
+                yield from _records(batch.slice(index, 1))
 
 
 # -- plain text

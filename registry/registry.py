@@ -65,7 +65,11 @@ class Registry(Store):
         rules = self._rules(declared, columns, run, max_bytes)
         carried = _carried(arguments)
         options: dict[str, Any] = {
-            "skip_bad": skip_bad, "redeclare": redeclare, "dry_run": dry_run, "progress": progress}
+            "skip_bad": skip_bad,
+            "redeclare": redeclare,
+            "dry_run": dry_run,
+            "progress": progress,
+        }
         if commit_each_file:
             result = self._ingest_each(files, rules, split, options)
         else:
@@ -75,9 +79,7 @@ class Registry(Store):
             write_rejected(self.path, result.rejected)
         return result
 
-    def _ingest_each(
-        self, files: list[Input], rules: Rules, split: Split | None, options: dict[str, Any]
-    ) -> Ingested:
+    def _ingest_each(self, files: list[Input], rules: Rules, split: Split | None, options: dict[str, Any]) -> Ingested:
         result = Ingested()
         for file in files:
             digest = input_digest(file, rules, split)
@@ -93,8 +95,13 @@ class Registry(Store):
         return Rules(declared, dict(columns or {}), written_by(self, run) if run else None, max_bytes)
 
     def add(
-        self, rows: Iterable[Mapping[str, Any]], declared: Declared = Declared(), *, run: str | None = None,
-        name: str = "rows", **options: Any,
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        declared: Declared = Declared(),
+        *,
+        run: str | None = None,
+        name: str = "rows",
+        **options: Any,
     ) -> Ingested:
         """Take in rows from Python, with the same columns and by the same rules as those of a file.
 

@@ -1,7 +1,7 @@
 """Rows to documents: what a row says and what its batch declares, checked, measured and laid out as Arrow."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,8 +20,20 @@ from provenance.origin import (
 )
 from registry.readers import Row
 
-COLUMNS = ("id", "text", "origin", "generation", "generator", "source", "license", "url", "created",
-           "prompt_of", "parents", "metadata")
+COLUMNS = (
+    "id",
+    "text",
+    "origin",
+    "generation",
+    "generator",
+    "source",
+    "license",
+    "url",
+    "created",
+    "prompt_of",
+    "parents",
+    "metadata",
+)
 """The columns of a row that prov understands; every other one goes to the metadata."""
 
 PROVENANCE_COLUMN = "provenance"
@@ -29,24 +41,48 @@ PROVENANCE_COLUMN = "provenance"
 
 MAX_BYTES = 100_000_000
 
-ARRIVING = pa.schema([
-    ("input", pa.int32()), ("number", pa.int64()), ("place", pa.string()), ("item", pa.string()),
-    ("digest", pa.binary()), ("text_digest", pa.binary()), ("text", pa.large_string()),
-    ("bytes", pa.int64()), ("words", pa.int64()), ("tokens", pa.int64()),
-    ("origin", pa.string()), ("origin_declared", pa.bool_()), ("declared", pa.int32()),
-    ("generator", pa.string()), ("model", pa.binary()), ("model_generation", pa.int32()),
-    ("model_exact", pa.bool_()),
-    ("run", pa.binary()), ("trained_on", pa.binary()),
-    ("source", pa.string()), ("license", pa.string()), ("url", pa.string()), ("created_at", pa.timestamp("us")),
-    ("metadata", pa.string()),
-])
+ARRIVING = pa.schema(
+    [
+        ("input", pa.int32()),
+        ("number", pa.int64()),
+        ("place", pa.string()),
+        ("item", pa.string()),
+        ("digest", pa.binary()),
+        ("text_digest", pa.binary()),
+        ("text", pa.large_string()),
+        ("bytes", pa.int64()),
+        ("words", pa.int64()),
+        ("tokens", pa.int64()),
+        ("origin", pa.string()),
+        ("origin_declared", pa.bool_()),
+        ("declared", pa.int32()),
+        ("generator", pa.string()),
+        ("model", pa.binary()),
+        ("model_generation", pa.int32()),
+        ("model_exact", pa.bool_()),
+        ("run", pa.binary()),
+        ("trained_on", pa.binary()),
+        ("source", pa.string()),
+        ("license", pa.string()),
+        ("url", pa.string()),
+        ("created_at", pa.timestamp("us")),
+        ("metadata", pa.string()),
+    ]
+)
 """A checked row on its way in. `declared` is the declared generation; `trained_on` the digest of the mix that
 its model learnt from, where an export tells it."""
 
-ARRIVING_EDGE = pa.schema([
-    ("child", pa.binary()), ("input", pa.int32()), ("number", pa.int64()), ("reference", pa.string()),
-    ("relation", pa.string()), ("prefix_chars", pa.int64()), ("required", pa.bool_()),
-])
+ARRIVING_EDGE = pa.schema(
+    [
+        ("child", pa.binary()),
+        ("input", pa.int32()),
+        ("number", pa.int64()),
+        ("reference", pa.string()),
+        ("relation", pa.string()),
+        ("prefix_chars", pa.int64()),
+        ("required", pa.bool_()),
+    ]
+)
 """A parent that a row names, by an id of the user's or by a document digest in hex. An export names parents
 that it did not bring along, so they are not `required`."""
 
@@ -103,7 +139,7 @@ class Rules:
     """How rows become documents in one act of ingesting."""
 
     declared: Declared = Declared()
-    columns: Mapping[str, str] = field(default_factory=dict)   # our column -> the user's name for it
+    columns: Mapping[str, str] = field(default_factory=dict)  # our column -> the user's name for it
     written_by: WrittenBy | None = None
     max_bytes: int = MAX_BYTES
 
@@ -155,8 +191,9 @@ def _said(values: dict[str, Any], rules: Rules) -> dict[str, Any]:
     if not rules.columns:
         return values
     theirs = {name: ours for ours, name in rules.columns.items()}
-    return {theirs.get(name, name): value for name, value in values.items()
-            if name in theirs or name not in rules.columns}
+    return {
+        theirs.get(name, name): value for name, value in values.items() if name in theirs or name not in rules.columns
+    }
 
 
 def _default_item(number: int, rules: Rules, input_name: str) -> str:
@@ -266,7 +303,8 @@ def _measure(document: dict[str, Any], max_bytes: int) -> None:
 def _identify(document: dict[str, Any], exported: Any) -> None:
     try:
         document["digest"] = document_digest(
-            document["text_digest"], document["source"], document.get("run"), document["item"])
+            document["text_digest"], document["source"], document.get("run"), document["item"]
+        )
     except UnicodeEncodeError:
         raise Fault("invalid UTF-8 in its id or source") from None
     if exported and document["text_digest"].hex() != exported.get("text"):
@@ -279,8 +317,12 @@ def _edges(said: dict[str, Any], exported: Any, document: dict[str, Any]) -> Ite
     where = {"child": document["digest"], "input": document["input"], "number": document["number"]}
     if exported:
         for parent in exported.get("parents") or ():
-            yield where | {"reference": parent["document"], "relation": _relation(parent.get("relation")),
-                           "prefix_chars": _integer(parent, "prefix_chars"), "required": False}
+            yield where | {
+                "reference": parent["document"],
+                "relation": _relation(parent.get("relation")),
+                "prefix_chars": _integer(parent, "prefix_chars"),
+                "required": False,
+            }
         return
     where["required"] = True
     if prompt := _string(said, "prompt_of"):
@@ -292,8 +334,11 @@ def _edges(said: dict[str, Any], exported: Any, document: dict[str, Any]) -> Ite
         reference = _string(named, "id")
         if not reference:
             raise Fault("a parent has no id")
-        yield where | {"reference": reference, "relation": _relation(named.get("relation") or Relation.EDIT),
-                       "prefix_chars": _integer(named, "prefix_chars")}
+        yield where | {
+            "reference": reference,
+            "relation": _relation(named.get("relation") or Relation.EDIT),
+            "prefix_chars": _integer(named, "prefix_chars"),
+        }
 
 
 def _listed(value: Any) -> list[Any]:
@@ -310,8 +355,11 @@ def _listed(value: Any) -> list[Any]:
 
 def _metadata(said: dict[str, Any], exported: Any) -> dict[str, Any]:
     metadata = _object(exported.get("metadata") if exported else said.get("metadata"))
-    extra = {name: value for name, value in said.items()
-             if name not in COLUMNS and name != PROVENANCE_COLUMN and value is not None}
+    extra = {
+        name: value
+        for name, value in said.items()
+        if name not in COLUMNS and name != PROVENANCE_COLUMN and value is not None
+    }
     return metadata | extra
 
 
@@ -330,8 +378,9 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _json_text(metadata: dict[str, Any]) -> str:
     try:
-        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False,
-                          default=_plain)
+        text = json.dumps(
+            metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain
+        )
         text.encode()
     except UnicodeEncodeError as error:
         raise Fault("invalid UTF-8 in its metadata") from error
@@ -399,7 +448,7 @@ def _relation(value: Any) -> Relation:
 def _digest(values: Mapping[str, Any], name: str) -> bytes | None:
     value = _string(values, name)
     try:
-        return value and bytes.fromhex(value) or None
+        return (value and bytes.fromhex(value)) or None
     except ValueError:
         raise Fault(f"its {name} digest {value!r} is no hex") from None
 

@@ -18,11 +18,11 @@ import pyarrow as pa
 import provenance
 from provenance.errors import ProvError
 from provenance.origin import canonical
-from registry.schema import Migration, SchemaMismatch, migrations, question
+from registry.schema import SchemaMismatch, migrations, question
 
 Clock = Callable[[], datetime]
 
-CONFIG = {
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.5.0",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -174,7 +174,7 @@ class Store:
             yield
         finally:
             for name in relations:
-                with suppress(duckdb.Error):   # an aborted transaction refuses; its rollback frees them
+                with suppress(duckdb.Error):  # an aborted transaction refuses; its rollback frees them
                     self.connection.unregister(name)
 
     # -- acts
@@ -211,12 +211,28 @@ class Store:
         previous = self.head()
         content = self.content_digest(batch.batch_id)
         version = provenance.__version__
-        link = ["prov-batch-1", previous and previous.hex(), content.hex(), batch.kind,
-                batch.made_at.isoformat(), version]
-        self.run("insert_batch", batch_id=batch.batch_id, kind=batch.kind, made_at=batch.made_at,
-                 tool_version=version, run_id=batch.run_id, input_digest=batch.input_digest,
-                 documents=batch.documents, bytes=batch.bytes, content_digest=content, previous_digest=previous,
-                 digest=hashlib.sha256(canonical(link)).digest())
+        link = [
+            "prov-batch-1",
+            previous and previous.hex(),
+            content.hex(),
+            batch.kind,
+            batch.made_at.isoformat(),
+            version,
+        ]
+        self.run(
+            "insert_batch",
+            batch_id=batch.batch_id,
+            kind=batch.kind,
+            made_at=batch.made_at,
+            tool_version=version,
+            run_id=batch.run_id,
+            input_digest=batch.input_digest,
+            documents=batch.documents,
+            bytes=batch.bytes,
+            content_digest=content,
+            previous_digest=previous,
+            digest=hashlib.sha256(canonical(link)).digest(),
+        )
 
     def content_digest(self, batch_id: int) -> bytes:
         """SHA-256 over all that a batch declared, in the order of its digests (32 bytes)."""
@@ -244,11 +260,17 @@ class Store:
     def _migrate(self) -> None:
         with self.transaction():
             self.connection.execute(
-                "CREATE TABLE migration (version INTEGER, name VARCHAR, digest BLOB, applied_at TIMESTAMP)")
+                "CREATE TABLE migration (version INTEGER, name VARCHAR, digest BLOB, applied_at TIMESTAMP)"
+            )
             for migration in migrations():
                 self.connection.execute(migration.sql)
-                self.run("insert_migration", version=migration.version, name=migration.name,
-                         digest=migration.digest, applied_at=self.clock())
+                self.run(
+                    "insert_migration",
+                    version=migration.version,
+                    name=migration.name,
+                    digest=migration.digest,
+                    applied_at=self.clock(),
+                )
             self.run("insert_setting", name="registry_id", value=str(uuid4()))
 
     def _check_schema(self) -> None:

@@ -43,9 +43,10 @@ def load(name: str) -> tokenizers.Tokenizer:
     if not path.exists() and (path.suffix == ".json" or len(path.parts) > 2):
         raise ProvError(f"no tokenizer file {name}: wanted a tokenizer.json, or a name on the Hugging Face hub")
     try:
-        encoder = (tokenizers.Tokenizer.from_file(str(path)) if path.exists()
-                   else tokenizers.Tokenizer.from_pretrained(name))
-    except Exception as error:   # the library raises bare Exception for a bad file, and many kinds for the hub
+        encoder = (
+            tokenizers.Tokenizer.from_file(str(path)) if path.exists() else tokenizers.Tokenizer.from_pretrained(name)
+        )
+    except Exception as error:  # the library raises bare Exception for a bad file, and many kinds for the hub
         reason = str(error).splitlines()[0]
         raise ProvError(f"cannot load the tokenizer {name}: {reason}; name a tokenizer.json that is there") from error
     encoder.no_truncation()

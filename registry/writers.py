@@ -82,8 +82,10 @@ class Export:
             raise ProvError(f"{flag} needs a folder, {self.path} is a file: name a folder with -o")
         format = FORMATS.get(_bare_suffix(self.path))
         if format is None and self.format is None:
-            raise ProvError(f"{self.path} has no known format: wanted a folder, or {', '.join(FORMATS)} "
-                            f"({', '.join(COMPRESSION)} of jsonl and txt), or say --format")
+            raise ProvError(
+                f"{self.path} has no known format: wanted a folder, or {', '.join(FORMATS)} "
+                f"({', '.join(COMPRESSION)} of jsonl and txt), or say --format"
+            )
         if format and self.format not in (None, format):
             raise ProvError(f"{self.path} names {format}, but --format says {self.format}: drop one of them")
 
@@ -153,7 +155,9 @@ class TextWriter:
 
 
 WRITERS: dict[Format, Callable[[IO[bytes], dict[str, str]], Writer]] = {
-    "parquet": ParquetWriter, "jsonl": JsonlWriter, "text": TextWriter,
+    "parquet": ParquetWriter,
+    "jsonl": JsonlWriter,
+    "text": TextWriter,
 }
 
 
@@ -189,23 +193,21 @@ def export(store: Store, mix: str, target: Export, progress: Callable[[int], Non
         else:
             _write_file(batches, target.path, target.file_format(), footer)
     except OSError as error:
-        raise ProvError(f"cannot write {target.path}: {error.strerror or error}; the mix is kept, export it again "
-                        f"with `prov export {digest.hex()[:12]}`") from error
+        raise ProvError(
+            f"cannot write {target.path}: {error.strerror or error}; the mix is kept, export it again "
+            f"with `prov export {digest.hex()[:12]}`"
+        ) from error
     return target.path
 
 
-def _batches(
-    store: Store, mix_id: int, target: Export, progress: Callable[[int], None]
-) -> Iterator[pa.RecordBatch]:
+def _batches(store: Store, mix_id: int, target: Export, progress: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
     name = "mix_ids" if target.ids else "mix_texts"
     for batch in store.ask_batches(name, mix_id=mix_id):
         progress(batch.num_rows)
         yield batch if target.provenance or target.ids else batch.select(["text"])
 
 
-def _write_file(
-    batches: Iterator[pa.RecordBatch], path: Path, format: Format, footer: dict[str, str]
-) -> None:
+def _write_file(batches: Iterator[pa.RecordBatch], path: Path, format: Format, footer: dict[str, str]) -> None:
     with _opened(path) as stream:
         writer = WRITERS[format](stream, footer)
         for batch in batches:

@@ -32,7 +32,7 @@ def sample(model: NgramModel, size: int, seed: int = 0, max_words: int = 200) ->
 
 
 def trigrams(texts: list[str]) -> set[tuple[str, ...]]:
-    return {tuple(words[i:i + 3]) for words in map(str.split, texts) for i in range(len(words) - 2)}
+    return {tuple(words[i : i + 3]) for words in map(str.split, texts) for i in range(len(words) - 2)}
 
 
 Gram = tuple[str | None, ...]  # None stands for the end of a text, and for its start
@@ -41,14 +41,16 @@ Gram = tuple[str | None, ...]  # None stands for the end of a text, and for its 
 def counted(texts: list[str]) -> Counter[Gram]:
     """Every n-gram of every length, each within its text and its two markers."""
     marked = [(None, *text.split(), None) for text in texts]
-    return Counter(symbols[first:stop] for symbols in marked
-                   for stop in range(2, len(symbols) + 1) for first in range(stop))
+    return Counter(
+        symbols[first:stop] for symbols in marked for stop in range(2, len(symbols) + 1) for first in range(stop)
+    )
 
 
 def by_hand(grams: Counter[Gram], discount: float, context: Gram, word: str | None, can_end: bool) -> float:
     """The formula of the module, one word at a time."""
-    after = {gram[-1]: count for gram, count in grams.items()
-             if gram[:-1] == context and (gram[-1] is not None or can_end)}
+    after = {
+        gram[-1]: count for gram, count in grams.items() if gram[:-1] == context and (gram[-1] is not None or can_end)
+    }
     total = sum(after.values())
     if not context:
         return after.get(word, 0) / total
@@ -72,9 +74,10 @@ def test_probabilities_are_those_of_the_formula_counted_by_hand(
     texts: list[str], order: int, discount: float, before: list[str]
 ) -> None:
     model = NgramModel.fit(texts, order, discount)
-    context = (None, *before)[max(len(before) + 2 - order, 0):]
-    expected = [by_hand(counted(texts), discount, context, word, can_end=bool(before))
-                for word in (*model.vocabulary, None)]
+    context = (None, *before)[max(len(before) + 2 - order, 0) :]
+    expected = [
+        by_hand(counted(texts), discount, context, word, can_end=bool(before)) for word in (*model.vocabulary, None)
+    ]
     assert np.allclose(model.distribution(" ".join(before)), expected, rtol=1e-12, atol=1e-15)
 
 
@@ -231,8 +234,9 @@ def test_a_line_without_a_text_is_an_error_that_names_it(line: bytes, tmp_path: 
 
 
 def command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "provenance.ngram", *arguments],
-                          input=stdin, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "provenance.ngram", *arguments], input=stdin, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_command_writes_the_same_json_lines_from_a_file_and_from_standard_input(tmp_path: Path) -> None:

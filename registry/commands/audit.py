@@ -10,8 +10,13 @@ from provenance.origin import Generation
 
 
 @click.command()
-@click.option("--by", metavar="NAME,…", default="origin,generation,source,license,generator", show_default=True,
-              help="What to count by.")
+@click.option(
+    "--by",
+    metavar="NAME,…",
+    default="origin,generation,source,license,generator",
+    show_default=True,
+    help="What to count by.",
+)
 @click.option("--mix", metavar="MIX", help="Of this mix, instead of the whole registry.")
 @registry_option
 @json_option
@@ -66,8 +71,10 @@ def lineage(document: str, everything: bool, registry: Path, as_json: bool) -> N
 def _show_lineage(found: dict[str, Any]) -> None:
     document = found["document"]
     generation = Generation(document["generation"], document["generation_exact"])
-    click.echo(f"document {document['item']} ({document['digest'][:12]}): {document['origin']}, "
-               f"generation {generation}, source {plain(document['source'])}")
+    click.echo(
+        f"document {document['item']} ({document['digest'][:12]}): {document['origin']}, "
+        f"generation {generation}, source {plain(document['source'])}"
+    )
     for parent in found["parents"]:
         click.echo(f"├─ {parent['relation']} of {parent['item']} ({parent['origin']})")
     for step in found["steps"]:
@@ -78,8 +85,9 @@ def _show_lineage(found: dict[str, Any]) -> None:
 
 def _show_step(step: dict[str, Any]) -> None:
     if step["run"]:
-        click.echo(f"├─ written by run {step['run'][:12]}, seed {plain(step['run_seed'])}, "
-                   f"spec {plain(step['run_spec'])}")
+        click.echo(
+            f"├─ written by run {step['run'][:12]}, seed {plain(step['run_seed'])}, spec {plain(step['run_spec'])}"
+        )
     base = f", based on {step['base']}" if step["base"] else ""
     generation = Generation(step["generation"], step["generation_exact"])
     click.echo(f"├─ model {step['model']} ({step['model_digest'][:12]}), generation {generation}{base}")

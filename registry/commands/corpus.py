@@ -19,8 +19,20 @@ from provenance.console import (
 from provenance.errors import ProvError
 from provenance.origin import Generation, Origin
 
-COLUMNS = ("text", "id", "origin", "generation", "generator", "source", "license", "url", "created", "prompt_of",
-           "parents", "metadata")
+COLUMNS = (
+    "text",
+    "id",
+    "origin",
+    "generation",
+    "generator",
+    "source",
+    "license",
+    "url",
+    "created",
+    "prompt_of",
+    "parents",
+    "metadata",
+)
 
 
 @click.command()
@@ -37,7 +49,7 @@ def init(file: str | None, tokenizer: str | None, registry: Path) -> None:
 
     path = Path(file) if file else registry
     if tokenizer:
-        load(tokenizer)   # before the registry is made, so that a bad name leaves nothing behind
+        load(tokenizer)  # before the registry is made, so that a bad name leaves nothing behind
     with Registry.create(path) as held:
         if tokenizer:
             held.tokenize(tokenizer)
@@ -73,10 +85,26 @@ def _column_options(command: Callable[..., None]) -> Callable[..., None]:
 @registry_option
 @json_option
 def ingest(
-    paths: tuple[str, ...], origin: str | None, generation: int | None, generator: str | None, source: str | None,
-    license: str | None, url: str | None, consent: str | None, run: str | None, by: str | None, evidence: str | None,
-    split: Any, max_bytes: int, skip_bad: bool, redeclare: bool, commit_each_file: bool, dry_run: bool,
-    registry: Path, as_json: bool, **columns: str | None,
+    paths: tuple[str, ...],
+    origin: str | None,
+    generation: int | None,
+    generator: str | None,
+    source: str | None,
+    license: str | None,
+    url: str | None,
+    consent: str | None,
+    run: str | None,
+    by: str | None,
+    evidence: str | None,
+    split: Any,
+    max_bytes: int,
+    skip_bad: bool,
+    redeclare: bool,
+    commit_each_file: bool,
+    dry_run: bool,
+    registry: Path,
+    as_json: bool,
+    **columns: str | None,
 ) -> None:
     """Take texts in from PATHS: JSONL, Parquet, CSV, TSV and text files (.gz and .zst too), folders, globs, or -.
 
@@ -92,21 +120,42 @@ def ingest(
 
     if (url or consent) and not source:
         raise click.UsageError("--url and --consent tell about a source: name it with --source")
-    declared = Declared(origin=Origin(origin) if origin else None, generation=generation, generator=generator,
-                        source=source, license=license, url=url, consent=consent, by=by, evidence=evidence)
+    declared = Declared(
+        origin=Origin(origin) if origin else None,
+        generation=generation,
+        generator=generator,
+        source=source,
+        license=license,
+        url=url,
+        consent=consent,
+        by=by,
+        evidence=evidence,
+    )
     renamed = {name.removeprefix("column_"): value for name, value in columns.items() if value}
     with Registry.open(registry) as held:
         _, passed_over = find_inputs(paths)
         with progress(None, "rows") as advance:
             result = held.ingest(
-                paths, declared, columns=renamed, run=run, split=split, max_bytes=max_bytes, skip_bad=skip_bad,
-                redeclare=redeclare, commit_each_file=commit_each_file, dry_run=dry_run, progress=advance)
+                paths,
+                declared,
+                columns=renamed,
+                run=run,
+                split=split,
+                max_bytes=max_bytes,
+                skip_bad=skip_bad,
+                redeclare=redeclare,
+                commit_each_file=commit_each_file,
+                dry_run=dry_run,
+                progress=advance,
+            )
     if passed_over:
         say(f"passed over {len(passed_over):,} files of other formats, the first is {passed_over[0]}")
     if result.rejected:
-        say(f"left out {len(result.rejected):,} bad rows, the first: {result.rejected[0].file}, "
+        say(
+            f"left out {len(result.rejected):,} bad rows, the first: {result.rejected[0].file}, "
             f"{result.rejected[0].place}: {result.rejected[0].reason}"
-            + ("" if dry_run else f"; all are in {registry}.rejected.jsonl"))
+            + ("" if dry_run else f"; all are in {registry}.rejected.jsonl")
+        )
     if as_json:
         show_json(result.summary() | {"dry_run": dry_run})
     else:
@@ -114,13 +163,25 @@ def ingest(
 
 
 def _ingested(counts: dict[str, int], dry_run: bool) -> str:
-    parts = [f"{counts['added']:,} {'would be ' if dry_run else ''}added ({counts['bytes']:,} bytes)",
-             f"{counts['known']:,} known"]
-    names = {"changed": "changed since", "redeclared": "declared anew", "rejected": "bad rows left out",
-             "parents_missing": "parents not held here", "learnt": "models, mixes and runs learnt",
-             "skipped_files": "finished files passed over"}
-    return ", ".join([f"{counts['read']:,} rows: {parts[0]}", *parts[1:],
-                      *(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name])])
+    parts = [
+        f"{counts['added']:,} {'would be ' if dry_run else ''}added ({counts['bytes']:,} bytes)",
+        f"{counts['known']:,} known",
+    ]
+    names = {
+        "changed": "changed since",
+        "redeclared": "declared anew",
+        "rejected": "bad rows left out",
+        "parents_missing": "parents not held here",
+        "learnt": "models, mixes and runs learnt",
+        "skipped_files": "finished files passed over",
+    }
+    return ", ".join(
+        [
+            f"{counts['read']:,} rows: {parts[0]}",
+            *parts[1:],
+            *(f"{counts[name]:,} {words}" for name, words in names.items() if counts[name]),
+        ]
+    )
 
 
 @click.command()
@@ -134,8 +195,15 @@ def _ingested(counts: dict[str, int], dry_run: bool) -> str:
 @registry_option
 @json_option
 def record_model(
-    name: str, mix: str | None, base: str | None, path: str | None, spec: str | None, seed: int | None,
-    generation: int | None, registry: Path, as_json: bool,
+    name: str,
+    mix: str | None,
+    base: str | None,
+    path: str | None,
+    spec: str | None,
+    seed: int | None,
+    generation: int | None,
+    registry: Path,
+    as_json: bool,
 ) -> None:
     """Record the model NAME and how it was trained, anywhere. Its generation follows from its mix and its base.
 
@@ -144,10 +212,15 @@ def record_model(
     from registry.registry import Registry
 
     with Registry.open(registry) as held:
-        model = held.record_model(name, mix=mix, base=base, path=path, spec=_spec(spec), seed=seed,
-                                  generation=generation)
-    value = {"model": model.name, "digest": model.digest.hex(), "generation": model.generation.number,
-             "generation_exact": model.generation.exact}
+        model = held.record_model(
+            name, mix=mix, base=base, path=path, spec=_spec(spec), seed=seed, generation=generation
+        )
+    value = {
+        "model": model.name,
+        "digest": model.digest.hex(),
+        "generation": model.generation.number,
+        "generation_exact": model.generation.exact,
+    }
     if as_json:
         show_json(value)
     else:
@@ -159,13 +232,12 @@ def record_model(
 @click.option("--model", metavar="MODEL", required=True, help="The model, by name or digest.")
 @click.option("--spec", metavar="JSON|FILE", help="How it was done: temperature, prompts, code version.")
 @click.option("--seed", type=int, help="The seed.")
-@click.option("--kind", type=click.Choice(["generate", "edit"]), default="generate", show_default=True,
-              help="What the model did.")
+@click.option(
+    "--kind", type=click.Choice(["generate", "edit"]), default="generate", show_default=True, help="What the model did."
+)
 @registry_option
 @json_option
-def record_run(
-    model: str, spec: str | None, seed: int | None, kind: str, registry: Path, as_json: bool
-) -> None:
+def record_run(model: str, spec: str | None, seed: int | None, kind: str, registry: Path, as_json: bool) -> None:
     """Record an act of generating or editing with a model. Prints the id for `prov ingest --run`.
 
     Example:  prov record run --model tiny-1 --spec '{"temperature": 1.0}' --seed 1
@@ -175,8 +247,7 @@ def record_run(
     with Registry.open(registry) as held:
         run = held.record_run(model, spec=_spec(spec), seed=seed, kind=kind)
     if as_json:
-        show_json({"run": run.digest.hex()[:12], "digest": run.digest.hex(), "kind": run.kind,
-                   "model": run.model.name})
+        show_json({"run": run.digest.hex()[:12], "digest": run.digest.hex(), "kind": run.kind, "model": run.model.name})
     else:
         click.echo(run.digest.hex()[:12])
 
@@ -210,9 +281,8 @@ def tokenize(tokenizer: str | None, registry: Path, as_json: bool) -> None:
     """
     from registry.registry import Registry
 
-    with Registry.open(registry) as held:
-        with progress(None, "texts") as advance:
-            counted = held.tokenize(tokenizer, advance)
+    with Registry.open(registry) as held, progress(None, "texts") as advance:
+        counted = held.tokenize(tokenizer, advance)
     if as_json:
         show_json({"texts": counted})
     else:
@@ -305,8 +375,10 @@ def stats(registry: Path, as_json: bool) -> None:
     for name, value in counts.items():
         click.echo(f"{name + ':':14}{plain(value)}")
     if origins:
-        show_table([row | {"generation": str(Generation(row["generation"], row["generation_exact"]))}
-                    for row in origins], ["origin", "generation", "documents", "bytes", "words"])
+        show_table(
+            [row | {"generation": str(Generation(row["generation"], row["generation_exact"]))} for row in origins],
+            ["origin", "generation", "documents", "bytes", "words"],
+        )
 
 
 @click.command()
@@ -340,5 +412,10 @@ def sql(statement: str, form: str | None, parquet: str | None, registry: Path, a
     elif as_json:
         show_json(table.to_pylist())
     elif table.num_columns:
-        show_table([{name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
-                    for row in table.to_pylist()], table.column_names)
+        show_table(
+            [
+                {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+                for row in table.to_pylist()
+            ],
+            table.column_names,
+        )

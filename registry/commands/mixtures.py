@@ -26,20 +26,35 @@ if TYPE_CHECKING:
 @click.option("--words", type=Size(), help="Size in words.")
 @click.option("--tokens", type=Size(), help="Size in tokens.")
 @click.option("--where", metavar="FILTER", help="Draw only from these: license = 'cc-by' AND bytes > 200.")
-@click.option("--max-repeats", type=click.IntRange(1, 1000), default=1, show_default=True,
-              help="How often one document may be in the mix.")
-@click.option("--unknown", type=click.Choice(["exclude", "human", "model"]), default="exclude", show_default=True,
-              help="What documents of unknown origin count as.")
-@click.option("--mixed", type=click.Choice(["exclude", "human", "model"]), default="exclude", show_default=True,
-              help="What human texts edited by a model count as.")
+@click.option(
+    "--max-repeats",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="How often one document may be in the mix.",
+)
+@click.option(
+    "--unknown",
+    type=click.Choice(["exclude", "human", "model"]),
+    default="exclude",
+    show_default=True,
+    help="What documents of unknown origin count as.",
+)
+@click.option(
+    "--mixed",
+    type=click.Choice(["exclude", "human", "model"]),
+    default="exclude",
+    show_default=True,
+    help="What human texts edited by a model count as.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of choice and order.")
 @click.option("--dry-run", is_flag=True, help="Draw and tell, but record and write nothing.")
-@click.option("-o", "--output", metavar="PATH", help="Write the texts: out.parquet, out.jsonl[.zst], out.txt, a folder.")
+@click.option(
+    "-o", "--output", metavar="PATH", help="Write the texts: out.parquet, out.jsonl[.zst], out.txt, a folder."
+)
 @registry_option
 @json_option
-@click.pass_context
-def mix(context: click.Context, registry: Path, as_json: bool, dry_run: bool, output: str | None,
-        **options: Any) -> None:
+def mix(registry: Path, as_json: bool, dry_run: bool, output: str | None, **options: Any) -> None:
     """Draw a training mixture by provenance: exact, explained, and the same again on any machine.
 
     Example:  prov mix --real-frac 0.1 --docs 1000 --seed 7 -o mix.parquet
@@ -47,7 +62,7 @@ def mix(context: click.Context, registry: Path, as_json: bool, dry_run: bool, ou
     from registry.registry import Registry
     from registry.writers import Export
 
-    spec = _mix_spec(context, **options)
+    spec = _mix_spec(click.get_current_context(), **options)
     target = Export(Path(output), command=_command_line()).checked() if output else None
     with Registry.open(registry, read_only=dry_run) as held:
         drawn = held.mix(spec, dry_run)
@@ -59,9 +74,11 @@ def mix(context: click.Context, registry: Path, as_json: bool, dry_run: bool, ou
         _show_drawn(drawn)
 
 
-def _mix_spec(context: click.Context, real_frac: float | None, ratio: str | None, spec: str | None,
-              **options: Any) -> "MixSpec":
+def _mix_spec(
+    context: click.Context, real_frac: float | None, ratio: str | None, spec: str | None, **options: Any
+) -> "MixSpec":
     from registry import mix
+    from registry.where import Where
 
     if sum(choice is not None for choice in (real_frac, ratio, spec)) != 1:
         raise click.UsageError("a mix needs exactly one of --real-frac, --ratio and --spec")
@@ -69,17 +86,26 @@ def _mix_spec(context: click.Context, real_frac: float | None, ratio: str | None
         return _spec_from_file(context, Path(spec))
     strata = mix.real_frac(real_frac) if real_frac is not None else mix.ratio(ratio or "")
     unit, size = _budget(options)
-    named = {name for stratum in strata for name in ("unknown", "mixed")
-             if stratum.where == mix.Where.equals("origin", name)}
+    named = {
+        name for stratum in strata for name in ("unknown", "mixed") if stratum.where == Where.equals("origin", name)
+    }
     policies = {name: name if name in named else options[name] for name in ("unknown", "mixed")}
-    return _checked({"strata": strata, "size": size, "unit": unit, "where": options["where"], "seed": options["seed"],
-                     "max_repeats": options["max_repeats"], **policies})
+    return _checked(
+        {
+            "strata": strata,
+            "size": size,
+            "unit": unit,
+            "where": options["where"],
+            "seed": options["seed"],
+            "max_repeats": options["max_repeats"],
+            **policies,
+        }
+    )
 
 
 def _budget(options: dict[str, Any]) -> "tuple[Unit, int | None]":
     names: dict[str, Unit] = {"docs": "documents", "bytes_": "bytes", "words": "words", "tokens": "tokens"}
-    given: list[tuple[Unit, int]] = [(unit, options[name]) for name, unit in names.items()
-                                     if options[name] is not None]
+    given: list[tuple[Unit, int]] = [(unit, options[name]) for name, unit in names.items() if options[name] is not None]
     if len(given) > 1:
         raise click.UsageError("a mix has one size: give at most one of --docs, --bytes, --words and --tokens")
     return given[0] if given else ("documents", None)
@@ -89,11 +115,15 @@ def _spec_from_file(context: click.Context, path: Path) -> "MixSpec":
     import yaml
 
     from_defaults = click.core.ParameterSource.DEFAULT
-    spoken = [name for name in ("docs", "bytes_", "words", "tokens", "where", "max_repeats", "unknown", "mixed", "seed")
-              if context.get_parameter_source(name) is not from_defaults]
+    spoken = [
+        name
+        for name in ("docs", "bytes_", "words", "tokens", "where", "max_repeats", "unknown", "mixed", "seed")
+        if context.get_parameter_source(name) is not from_defaults
+    ]
     if spoken:
-        raise click.UsageError(f"--spec says it all: leave --{spoken[0].strip('_').replace('_', '-')} out, "
-                               "or write it into the file")
+        raise click.UsageError(
+            f"--spec says it all: leave --{spoken[0].strip('_').replace('_', '-')} out, or write it into the file"
+        )
     try:
         return _checked(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -132,15 +162,25 @@ def _show_drawn(drawn: "Drawn") -> None:
     state = "" if drawn.recorded else " (dry run, not recorded)"
     click.echo(f"mix {drawn.mix}{state}, seed {drawn.spec.seed}, digest {drawn.digest.hex()}")
     unit = drawn.spec.unit
-    rows = [{"stratum": row["where"], "share": row["share"], f"wanted {unit}": row["quota"],
-             f"held {unit}": row["held"][unit], **{name: row[name] for name in ("documents", "bytes", "words")},
-             **({"tokens": row["tokens"]} if row["tokens"] is not None else {}),
-             "achieved": f"{(row[unit] or 0) / (drawn.total.of(unit) or 1):.2%}"} for row in summary["strata"]]
+    rows = [
+        {
+            "stratum": row["where"],
+            "share": row["share"],
+            f"wanted {unit}": row["quota"],
+            f"held {unit}": row["held"][unit],
+            **{name: row[name] for name in ("documents", "bytes", "words")},
+            **({"tokens": row["tokens"]} if row["tokens"] is not None else {}),
+            "achieved": f"{(row[unit] or 0) / (drawn.total.of(unit) or 1):.2%}",
+        }
+        for row in summary["strata"]
+    ]
     show_table(rows)
     for row in drawn.composition:
         generation = Generation(row["generation"], row["generation_exact"])
-        click.echo(f"{row['origin']}, generation {generation}: {plain(row['documents'])} documents, "
-                   f"{plain(row['bytes'])} bytes")
+        click.echo(
+            f"{row['origin']}, generation {generation}: {plain(row['documents'])} documents, "
+            f"{plain(row['bytes'])} bytes"
+        )
     left_out = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in drawn.excluded.items() if count]
     click.echo(f"excluded: {', '.join(left_out) or 'none'}")
 
@@ -148,15 +188,19 @@ def _show_drawn(drawn: "Drawn") -> None:
 @click.command()
 @click.argument("mix")
 @click.option("-o", "--output", metavar="PATH", default="-", help="Where to: a file, a folder; else standard output.")
-@click.option("--format", "form", type=click.Choice(["parquet", "jsonl", "text"]), help="What, if the name does not say.")
+@click.option(
+    "--format", "form", type=click.Choice(["parquet", "jsonl", "text"]), help="What, if the name does not say."
+)
 @click.option("--ids", is_flag=True, help="The documents' ids alone.")
 @click.option("--no-provenance", is_flag=True, help="The texts alone.")
 @click.option("--shards", type=click.IntRange(1, 99_999), default=1, show_default=True, help="Files in a folder.")
-@click.option("--with-lineage", is_flag=True,
-              help="Into a folder: also all runs, models, mixes and documents it descends from.")
+@click.option(
+    "--with-lineage", is_flag=True, help="Into a folder: also all runs, models, mixes and documents it descends from."
+)
 @registry_option
-def export(mix: str, output: str, form: Any, ids: bool, no_provenance: bool, shards: int, with_lineage: bool,
-           registry: Path) -> None:
+def export(
+    mix: str, output: str, form: Any, ids: bool, no_provenance: bool, shards: int, with_lineage: bool, registry: Path
+) -> None:
     """Write the texts of MIX in its order, each with where it came from.
 
     A folder also gets a dataset card, and opens with load_dataset("parquet"). What is exported can be ingested
@@ -198,8 +242,14 @@ def _show_diff(found: dict[str, Any]) -> None:
         click.echo("the same mix")
         return
     click.echo(f"{len(found['added']):,} documents added, {len(found['removed']):,} removed")
-    rows = [row | {"generation": str(Generation(row["generation"], row["generation_exact"])),
-                   "change": f"{row['after'] - row['before']:+,}"} for row in found["composition"]]
+    rows = [
+        row
+        | {
+            "generation": str(Generation(row["generation"], row["generation_exact"])),
+            "change": f"{row['after'] - row['before']:+,}",
+        }
+        for row in found["composition"]
+    ]
     if rows:
         show_table(rows, ["origin", "generation", "source", "generator", "before", "after", "change"])
     else:
