@@ -125,7 +125,8 @@ class Store:
 
     def ask(self, name: str, /, **params: Any) -> list[tuple[Any, ...]]:
         """The rows that answer the question `registry/sql/<name>.sql`."""
-        return self.connection.execute(question(name), params).fetchall()
+        with self._mendable():
+            return self.connection.execute(question(name), params).fetchall()
 
     def ask_one(self, name: str, /, **params: Any) -> tuple[Any, ...] | None:
         """The first row of the answer, or None."""
@@ -139,13 +140,15 @@ class Store:
 
     def ask_records(self, name: str, /, **params: Any) -> list[dict[str, Any]]:
         """The answer as one dict a row, by column name."""
-        cursor = self.connection.execute(question(name), params)
-        columns = [column[0] for column in cursor.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        with self._mendable():
+            cursor = self.connection.execute(question(name), params)
+            columns = [column[0] for column in cursor.description or ()]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
     def ask_table(self, name: str, /, **params: Any) -> pa.Table:
         """The answer as one Arrow table."""
-        return self.connection.sql(question(name), params=params).to_arrow_table()
+        with self._mendable():
+            return self.connection.sql(question(name), params=params).to_arrow_table()
 
     def ask_batches(self, name: str, /, rows: int = 10_000, **params: Any) -> Iterator[pa.RecordBatch]:
         """Stream the answer as Arrow batches, on a connection of its own that sees what is committed.
@@ -153,17 +156,29 @@ class Store:
         The question finds its parameters in the one row of the relation `asked`: DuckDB 1.5 does not stream
         a prepared statement.
         """
-        with self.connection.cursor() as cursor:
+        with self._mendable(), self.connection.cursor() as cursor:
             cursor.register("asked", pa.table({key: [value] for key, value in params.items()}))
             yield from cursor.sql(question(name)).to_arrow_reader(rows)
 
     def stream(self, name: str, /, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
         """Stream the answer on the store's own connection, which sees temporary tables; ask nothing else meanwhile."""
-        yield from self.connection.sql(question(name)).to_arrow_reader(rows)
+        with self._mendable():
+            yield from self.connection.sql(question(name)).to_arrow_reader(rows)
 
     def run(self, name: str, /, **params: Any) -> None:
         """Carry out the statement in `registry/sql/<name>.sql`."""
-        self.connection.execute(question(name), params).fetchall()
+        self.ask(name, **params)
+
+    @contextmanager
+    def _mendable(self) -> Iterator[None]:
+        """Say what a person can mend in DuckDB's errors: a broken file, a full disk, too little memory."""
+        try:
+            yield
+        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.SerializationException) as error:
+            raise ProvError(
+                f"DuckDB cannot work with {self.path}: {_first_line(error)}; nothing of this command was kept, "
+                "look for a full disk, too little memory or a damaged file"
+            ) from error
 
     @contextmanager
     def lend(self, **relations: pa.Table | pa.RecordBatch | duckdb.DuckDBPyRelation) -> Iterator[None]:
@@ -186,9 +201,11 @@ class Store:
         try:
             yield
         except BaseException:
-            self.connection.rollback()
+            with suppress(duckdb.Error):  # a fatal error has ended the transaction by itself
+                self.connection.rollback()
             raise
-        self.connection.commit()
+        with self._mendable():
+            self.connection.commit()
 
     @contextmanager
     def batch(self, kind: str, run_id: int | None = None) -> Iterator[Batch]:

@@ -75,12 +75,20 @@ def _show_lineage(found: dict[str, Any]) -> None:
         f"document {document['item']} ({document['digest'][:12]}): {document['origin']}, "
         f"generation {generation}, source {plain(document['source'])}"
     )
+    click.echo(f"│    {_excerpt(document['text'])}")
     for parent in found["parents"]:
         click.echo(f"├─ {parent['relation']} of {parent['item']} ({parent['origin']})")
     for step in found["steps"]:
         _show_step(step)
     human = ", ".join(f"{row['documents']:,} of {plain(row['source'])}" for row in found["human"])
     click.echo(f"└─ human texts behind it: {human or 'none known'}")
+
+
+def _excerpt(text: str | None, most: int = 160) -> str:
+    if text is None:
+        return "(erased)"
+    line = " ".join(text.split())
+    return f"“{line}”" if len(line) <= most else f"“{line[:most]}…”"
 
 
 def _show_step(step: dict[str, Any]) -> None:

@@ -1,0 +1,377 @@
+"""Each command as a person types it: its output, its errors in one line, its exit code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow.parquet as pq
+import pytest
+
+from provenance.cli import COMMANDS, cli
+from provenance.console import Size
+from registry import Registry
+
+Prov = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def prov(tmp_path: Path) -> Prov:
+    """Run `prov` in a folder of its own."""
+
+    def run(*arguments: str, stdin: str = "", code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "PROV_DB"}
+        done = subprocess.run([sys.executable, "-m", "provenance", *arguments], cwd=tmp_path, env=environment,
+                              input=stdin, capture_output=True, text=True, timeout=60)
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def filled(prov: Prov, tmp_path: Path) -> Path:
+    """A registry with 50 human and 50 model texts, at ./corpus.prov."""
+    human = [{"id": f"h{n}", "text": f"a human wrote number {n}", "origin": "human", "source": "wiki", "lang": "en"}
+             for n in range(50)]
+    model = [{"id": f"m{n}", "text": f"a model wrote number {n}", "origin": "model", "generator": "gpt", "generation": 1,
+              "source": "wiki", "prompt_of": f"h{n}"} for n in range(50)]
+    prov("init")
+    prov("ingest", str(jsonl(tmp_path / "rows.jsonl", human + model)))
+    return tmp_path / "corpus.prov"
+
+
+def commands(group: click.Group, path: str = "") -> list[tuple[str, click.Command]]:
+    context = click.Context(group)
+    found = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found += commands(command, f"{path}{name} ") if isinstance(command, click.Group) else [(path + name, command)]
+    return found
+
+
+def test_the_table_of_commands_is_what_there_is() -> None:
+    assert [name for name, _ in commands(cli)] == list(COMMANDS)
+
+
+@pytest.mark.parametrize(("name", "command"), commands(cli))
+def test_each_command_says_what_it_does_and_shows_an_example(name: str, command: click.Command) -> None:
+    assert command.help is not None
+    assert f"Example:  prov {name}" in command.help
+    for parameter in command.params:
+        assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_unknown_option_is_a_usage_error(prov: Prov, name: str) -> None:
+    assert "no such option" in prov(*name.split(), "--nonsense", code=2).stderr.lower()
+
+
+def test_an_unknown_command_lists_the_known(prov: Prov) -> None:
+    assert "there is init, ingest" in prov("mixx", code=2).stderr
+
+
+NEEDS_REGISTRY = [
+    ["ingest", "rows.jsonl"], ["record", "model", "m"], ["record", "run", "--model", "m"], ["tokenize"], ["show", "x"],
+    ["ls", "mixes"], ["stats"], ["sql", "SELECT 1"], ["mix", "--real-frac", "0.1"], ["export", "abcd"],
+    ["diff", "abcd", "abce"], ["audit", "composition"], ["audit", "lineage", "x"],
+]
+
+
+def test_each_command_that_needs_a_registry_is_tried_without_one() -> None:
+    tried = {" ".join(arguments[:2]) if arguments[0] in ("record", "audit") else arguments[0]
+             for arguments in NEEDS_REGISTRY}
+    assert tried == set(COMMANDS) - {"init"}
+
+
+@pytest.mark.parametrize("arguments", NEEDS_REGISTRY, ids=" ".join)
+def test_without_a_registry_one_line_says_how_to_make_one(prov: Prov, arguments: list[str]) -> None:
+    done = prov(*arguments, code=1)
+    assert re.fullmatch(r"prov: no registry at corpus\.prov: make one with `prov init corpus\.prov`.*\n", done.stderr)
+    assert done.stdout == ""
+
+
+def test_the_registry_is_named_before_the_command_after_it_or_by_the_environment(tmp_path: Path) -> None:
+    def run(*arguments: str, **environment: str) -> int:
+        command = [sys.executable, "-m", "provenance", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True).returncode
+
+    assert run("--registry", "a.prov", "init") == 0
+    assert run("init", "--registry", "b.prov") == 0
+    assert run("init", PROV_DB="c.prov") == 0
+    assert run("init", "d.prov") == 0
+    assert run("--registry", "a.prov", "stats", "--registry", "none.prov") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"a.prov", "b.prov", "c.prov", "d.prov"}
+
+
+def test_init_refuses_what_is_there(prov: Prov) -> None:
+    prov("init", "r.prov")
+    assert "exists already" in prov("init", "r.prov", code=1).stderr
+
+
+def test_init_with_a_bad_tokenizer_makes_nothing(prov: Prov, tmp_path: Path) -> None:
+    assert "no tokenizer file" in prov("init", "--tokenizer", "none.json", code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ingest_reads_standard_input(prov: Prov) -> None:
+    prov("init")
+    done = prov("ingest", "-", "--origin", "human", "--json", stdin='{"text": "from a pipe"}\n')
+    assert json.loads(done.stdout)["added"] == 1
+    shown = json.loads(prov("ls", "documents", "--json").stdout)
+    assert shown[0]["item"] == "-#1"
+
+
+def test_ingest_names_file_line_and_reason_of_a_bad_row(prov: Prov, tmp_path: Path) -> None:
+    prov("init")
+    (tmp_path / "rows.jsonl").write_text('{"text": "good"}\n{"text": 5}\n')
+    done = prov("ingest", "rows.jsonl", code=1)
+    assert done.stderr.startswith("prov: rows.jsonl, line 2: its text is a number, wanted a string;")
+    assert json.loads(prov("stats", "--json").stdout)["documents"] == 0
+
+
+def test_skip_bad_keeps_the_good_rows_and_writes_the_bad_ones_down(prov: Prov, tmp_path: Path) -> None:
+    prov("init")
+    (tmp_path / "rows.jsonl").write_text('{"text": "good"}\n{"text": ""}\nnot json\n')
+    done = prov("ingest", "rows.jsonl", "--skip-bad", "--json")
+    assert {name: json.loads(done.stdout)[name] for name in ("read", "added", "rejected")} == {
+        "read": 3, "added": 1, "rejected": 2}
+    rejected = [json.loads(line) for line in (tmp_path / "corpus.prov.rejected.jsonl").read_text().splitlines()]
+    assert [(row["file"], row["place"]) for row in rejected] == [("rows.jsonl", "line 2"), ("rows.jsonl", "line 3")]
+    assert all(row["reason"] for row in rejected)
+
+
+def test_ingest_says_which_column_may_hold_the_text(prov: Prov, tmp_path: Path) -> None:
+    prov("init")
+    jsonl(tmp_path / "rows.jsonl", [{"body": "the text"}])
+    assert "its columns are body" in prov("ingest", "rows.jsonl", code=1).stderr
+    assert "1 added" in prov("ingest", "rows.jsonl", "--text-column", "body").stdout
+    assert "has no column 'boddy'" in prov("ingest", "rows.jsonl", "--id-column", "boddy", "--text-column", "body",
+                                           code=1).stderr
+
+
+def test_url_without_a_source_is_a_usage_error(prov: Prov) -> None:
+    assert "--source" in prov("ingest", "x.jsonl", "--url", "https://example.org", code=2).stderr
+
+
+def test_a_dry_run_of_ingest_keeps_nothing(prov: Prov, tmp_path: Path) -> None:
+    prov("init")
+    jsonl(tmp_path / "rows.jsonl", [{"text": "one"}])
+    assert "1 would be added" in prov("ingest", "rows.jsonl", "--dry-run").stdout
+    assert json.loads(prov("stats", "--json").stdout)["documents"] == 0
+
+
+def test_mix_prints_the_json_that_others_read(prov: Prov, filled: Path) -> None:
+    mix = json.loads(prov("mix", "--real-frac", "0.1", "--docs", "40", "--seed", "7", "--json").stdout)
+    assert mix["digest"].startswith(mix["mix"])
+    assert (mix["seed"], mix["unit"], mix["output"]) == (7, "documents", None)
+    assert mix["requested"] == {"real_frac": 0.1, "size": 40}
+    assert mix["achieved"]["documents"] == 40
+    assert mix["achieved"]["real_frac"] == 0.1
+    assert [(row["origin"], row["generation"], row["documents"]) for row in mix["achieved"]["strata"]] == [
+        ("human", 0, 4), ("model", 1, 36)]
+    assert mix["excluded"] == {"unknown": 0, "mixed": 0, "withdrawn": 0, "held_out": 0}
+
+
+def test_a_mix_that_cannot_be_had_writes_nothing_and_names_the_most(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    done = prov("mix", "--real-frac", "0.1", "--docs", "1K", "-o", "mix.parquet", code=1)
+    assert "holds 50" in done.stderr
+    assert "--docs 56" in done.stderr
+    assert not (tmp_path / "mix.parquet").exists()
+    assert json.loads(prov("ls", "mixes", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ([], "exactly one of --real-frac, --ratio and --spec"),
+    (["--real-frac", "0.1", "--ratio", "human=1"], "exactly one"),
+    (["--real-frac", "0.1", "--docs", "5", "--bytes", "1K"], "at most one of --docs"),
+    (["--real-frac", "1.5"], "0<=x<=1"),
+    (["--real-frac", "0.1", "--docs", "five"], "wanted a whole number"),
+])
+def test_contradictory_options_of_mix_are_usage_errors(prov: Prov, arguments: list[str], words: str) -> None:
+    assert words in prov("mix", *arguments, code=2).stderr
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--ratio", "human=0.5,gen1=0.4"], "they must sum to 1"),
+    (["--ratio", "humans=1"], "wanted human, model"),
+    (["--ratio", "human"], "wanted NAME=SHARE"),
+    (["--real-frac", "0.1", "--where", "licence = 'mit'"], "no field licence: use one of bytes"),
+    (["--real-frac", "0.1", "--where", "bytes >"], "the filter wants"),
+    (["--real-frac", "0.1", "--tokens", "100"], "no tokenizer"),
+    (["--spec", "none.yaml"], "no spec file"),
+    (["--real-frac", "0.1", "-o", "nowhere/mix.parquet"], "no folder nowhere"),
+    (["--real-frac", "0.1", "-o", "mix.docx"], "no known format"),
+])
+def test_a_mix_that_makes_no_sense_is_told_so_in_one_line(
+    prov: Prov, filled: Path, arguments: list[str], words: str
+) -> None:
+    done = prov("mix", *arguments, code=1)
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert json.loads(prov("ls", "mixes", "--json").stdout) == []
+
+
+def test_a_spec_file_is_the_mix_that_json_printed(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    first = json.loads(prov("mix", "--real-frac", "0.2", "--docs", "20", "--where", "lang IS NULL OR lang = 'en'",
+                            "--json").stdout)
+    (tmp_path / "mix.json").write_text(json.dumps(first["spec"]))
+    second = json.loads(prov("mix", "--spec", "mix.json", "--json").stdout)
+    assert second["digest"] == first["digest"]
+    assert "--spec says it all" in prov("mix", "--spec", "mix.json", "--docs", "5", code=2).stderr
+
+
+def test_an_unknown_field_in_a_spec_lists_the_known(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "mix.yaml").write_text("strata: [{where: \"origin = 'human'\", share: 1}]\nsizes: 5\n")
+    done = prov("mix", "--spec", "mix.yaml", code=1)
+    assert "sizes" in done.stderr
+    assert "there is strata, size, unit" in done.stderr
+
+
+def test_a_dry_run_of_mix_works_while_nobody_may_write(prov: Prov, filled: Path) -> None:
+    before = filled.read_bytes()
+    dry = json.loads(prov("mix", "--real-frac", "0.1", "--dry-run", "--json").stdout)
+    assert filled.read_bytes() == before
+    wet = json.loads(prov("mix", "--real-frac", "0.1", "--json").stdout)
+    assert (dry["digest"], dry["recorded"], wet["recorded"]) == (wet["digest"], False, True)
+
+
+def test_the_loop_closes_through_recorded_models_and_runs(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    mix = json.loads(prov("mix", "--ratio", "human=0.5,gen1=0.5", "--docs", "20", "--json").stdout)["mix"]
+    assert prov("record", "model", "tiny", "--mix", mix).stdout.strip()
+    run = prov("record", "run", "--model", "tiny", "--spec", '{"temperature": 1}', "--seed", "3").stdout.strip()
+    jsonl(tmp_path / "written.jsonl", [{"text": "what tiny wrote"}])
+    prov("ingest", "written.jsonl", "--run", run)
+    shown = json.loads(prov("show", "1", "--json").stdout)[0]
+    assert (shown["origin"], shown["generation"], shown["generator"]) == ("model", 2, "tiny")
+    chain = prov("audit", "lineage", "1").stdout
+    assert f"trained on mix {mix}: 20 documents" in chain
+    assert "human source wiki: 10 documents" in chain
+    streamed = prov("audit", "lineage", "1", "--all").stdout.splitlines()
+    assert len(streamed) >= 10
+    assert all(json.loads(line)["item"].startswith("h") for line in streamed)
+
+
+def test_unknown_names_list_what_there_is(prov: Prov, filled: Path) -> None:
+    assert "no mix 'beef'" in prov("record", "model", "tiny", "--mix", "beef", code=1).stderr
+    assert "no model 'gpd': there is gpt" in prov("record", "run", "--model", "gpd", code=1).stderr
+    assert "no document 'h999': there is h0" in prov("audit", "lineage", "h999", code=1).stderr
+    assert "no dimension 'colour'" in prov("audit", "composition", "--by", "colour", code=1).stderr
+
+
+def test_export_writes_what_mix_drew(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    mix = json.loads(prov("mix", "--real-frac", "0.5", "--docs", "10", "--json", "-o", "mix.parquet").stdout)
+    assert mix["output"] == "mix.parquet"
+    texts = pq.read_table(tmp_path / "mix.parquet").column("text").to_pylist()
+    lines = prov("export", mix["mix"], "--no-provenance").stdout.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == texts
+
+
+def test_diff_exits_3_where_mixes_differ(prov: Prov, filled: Path) -> None:
+    one, other = (json.loads(prov("mix", "--real-frac", share, "--docs", "20", "--json").stdout)["mix"]
+                  for share in ("0.2", "0.4"))
+    assert prov("diff", one, one).stdout == "the same mix\n"
+    found = json.loads(prov("diff", one, other, "--json", code=3).stdout)
+    assert [(row["origin"], row["after"] - row["before"]) for row in found["composition"]] == [
+        ("human", 4), ("model", -4)]
+
+
+def test_composition_counts_by_what_is_asked(prov: Prov, filled: Path) -> None:
+    rows = json.loads(prov("audit", "composition", "--by", "origin", "--json").stdout)
+    assert [(row["origin"], row["documents"]) for row in rows] == [("human", 50), ("model", 50)]
+
+
+@pytest.mark.parametrize("statement", [
+    "DELETE FROM document", "COPY document TO 'out.csv'", "SELECT * FROM read_csv('rows.jsonl')",
+    "SELECT * FROM 'rows.jsonl'", "ATTACH 'other.db'", "SET enable_external_access = true", "INSTALL httpfs",
+    "SELECT nothing FROM nowhere", "nonsense",
+])
+def test_sql_reads_the_registry_and_nothing_else(prov: Prov, filled: Path, tmp_path: Path, statement: str) -> None:
+    before = {path.name for path in tmp_path.iterdir()}
+    done = prov("sql", statement, code=1)
+    assert done.stderr.startswith("prov: DuckDB refuses")
+    assert len(done.stderr.splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_sql_answers_as_table_json_csv_and_parquet(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    query = "SELECT origin, count(*) AS documents FROM document GROUP BY origin ORDER BY origin"
+    assert json.loads(prov("sql", query, "--json").stdout) == [
+        {"origin": "human", "documents": 50}, {"origin": "model", "documents": 50}]
+    assert prov("sql", query, "--csv").stdout.splitlines() == ['"origin","documents"', '"human",50', '"model",50']
+    prov("sql", query, "--parquet", "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 2
+    assert "human" in prov("sql", query).stdout
+
+
+@pytest.mark.parametrize("kind", ["documents", "sources", "batches", "models", "runs", "mixes"])
+def test_ls_lists_every_kind(prov: Prov, filled: Path, kind: str) -> None:
+    rows = json.loads(prov("ls", kind, "--all", "--json").stdout)
+    assert isinstance(rows, list)
+    prov("ls", kind)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_registry_as_it_was(prov: Prov, tmp_path: Path) -> None:
+    prov("init")
+    jsonl(tmp_path / "rows.jsonl", [{"text": f"text {n}"} for n in range(300_000)])
+    before = json.loads(prov("stats", "--json").stdout)
+    process = subprocess.Popen([sys.executable, "-m", "provenance", "ingest", "rows.jsonl"], cwd=tmp_path,
+                               stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert talk.splitlines()[-1].startswith("prov: interrupted")
+    assert json.loads(prov("stats", "--json").stdout) == before
+
+
+def test_a_reader_that_stops_early_is_no_error(filled: Path) -> None:
+    command = f"{sys.executable} -m provenance --registry {filled} ls documents --all --json | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)  # noqa: S602
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize(("text", "number"), [
+    ("5", 5), ("5K", 5_000), ("5M", 5_000_000), ("1GB", 10**9), ("1.5k", 1_500), ("2TB", 2 * 10**12), ("1_000", 1_000)])
+def test_sizes_are_powers_of_a_thousand(text: str, number: int) -> None:
+    assert Size().convert(text, None, None) == number
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "five", "1X", "1e3"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"size|whole number"):
+        Size().convert(text, None, None)
+
+
+def test_the_done_line_of_a_person_who_copies_it(prov: Prov, tmp_path: Path) -> None:
+    """The same digest twice, and when the files come in another order; another with another seed."""
+    files = [str(jsonl(tmp_path / f"{name}.jsonl",
+                       [{"id": f"{name}-{n}", "text": f"{name} {n}", "origin": origin} for n in range(200)]))
+             for name, origin in (("human", "human"), ("model", "model"))]
+    digests = []
+    for registry, order in (("a.prov", files), ("b.prov", files[::-1])):
+        prov("init", registry)
+        prov("--registry", registry, "ingest", *order)
+        for seed in ("7", "7", "8"):
+            done = prov("--registry", registry, "mix", "--real-frac", "0.1", "--docs", "100", "--seed", seed, "--json")
+            digests.append(json.loads(done.stdout)["digest"])
+    assert len({digests[0], digests[1], digests[3], digests[4]}) == 1
+    assert digests[2] == digests[5] != digests[0]
+    with Registry.open(tmp_path / "a.prov", read_only=True) as held:
+        assert len(held.list("mixes")) == 2
