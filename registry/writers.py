@@ -1,26 +1,28 @@
 """Writers: a mix as files, each text with where it came from.
 
-Adding a format: a class with `write` and `close`, and its suffix in `WRITERS`.
+Adding a format: a function that writes batches to a stream, in `WRITERS`, and its suffix in `FORMATS`.
 """
 
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 from uuid import uuid4
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance.errors import ProvError
 from registry import carry
 from registry.card import dataset_card
-from registry.lineage import find_mix, trace
+from registry.lineage import find_manifest, trace
 from registry.schema import question
 from registry.store import Store
 
@@ -28,6 +30,9 @@ Format = Literal["parquet", "jsonl", "text"]
 STANDARD_OUTPUT = Path("-")
 COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".jsonl": "jsonl", ".txt": "text"}
+BATCH_ROWS = 10_000
+BATCH_BYTES = 32_000_000
+"""What is held in memory at a time: so many rows, or fewer of about so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Export:
         format: what to write into a folder, or to standard output; else the suffix tells.
         ids: the documents' ids alone, without texts.
         provenance: whether each text carries its provenance.
-        shards: how many files a folder is cut into.
+        shards: how many files a folder is cut into; no more than there are documents.
         with_lineage: whether a folder also carries the runs, models, mixes and documents it descends from.
         command: what made it, for the dataset card.
     """
@@ -54,45 +59,56 @@ class Export:
 
     @property
     def is_folder(self) -> bool:
-        return self.path != STANDARD_OUTPUT and (self.path.is_dir() or not self.path.suffix)
+        return self.path != STANDARD_OUTPUT and (self.path.is_dir() or not (self.path.suffix or self.path.exists()))
+
+    @property
+    def file_format(self) -> Format:
+        return self.format or FORMATS.get(_bare_suffix(self.path), "parquet" if self.is_folder else "jsonl")
 
     def checked(self) -> "Export":
         """This very export, when it can be written.
 
         Raises:
-            ProvError: the path has no known format, its folder is missing, or it is a folder with files in it.
+            ProvError: the path has no known format, its folder is missing, it is a folder with files in it, or
+                what is asked for does not go together.
         """
-        if self.path == STANDARD_OUTPUT or self.is_folder:
+        self._check_together()
+        if self.is_folder:
             self._check_folder()
-        else:
+        elif self.path != STANDARD_OUTPUT:
             self._check_file()
+        elif self.format == "parquet":
+            raise ProvError("Parquet cannot go to standard output: name a file with -o, or choose --format jsonl")
         if not self.path.parent.is_dir():
             raise ProvError(f"no folder {self.path.parent} to write {self.path.name} into: make it first")
         return self
 
+    def _check_together(self) -> None:
+        if (self.shards > 1 or self.with_lineage) and not self.is_folder:
+            flag = "--shards" if self.shards > 1 else "--with-lineage"
+            what = "standard output" if self.path == STANDARD_OUTPUT else f"{self.path}, a file"
+            raise ProvError(f"{flag} needs a folder, but the output is {what}: name a folder with -o")
+        if self.with_lineage and not (self.provenance and self.file_format != "text" and not self.ids):
+            flag = "--ids" if self.ids else "--format text" if self.provenance else "--no-provenance"
+            raise ProvError(f"--with-lineage needs texts with their provenance: leave {flag} out")
+
     def _check_folder(self) -> None:
-        if self.is_folder and self.path.exists() and any(self.path.iterdir()):
+        if not self.path.name:
+            raise ProvError(f"a folder is made whole and then given its name, {self.path} has none: name one with -o")
+        if self.path.exists() and any(self.path.iterdir()):
             raise ProvError(f"the folder {self.path} has files in it: name another, or empty it first")
-        if not self.is_folder and self.format == "parquet":
-            raise ProvError("Parquet cannot go to standard output: name a file with -o, or choose --format jsonl")
 
     def _check_file(self) -> None:
-        if self.shards > 1 or self.with_lineage:
-            flag = "--shards" if self.shards > 1 else "--with-lineage"
-            raise ProvError(f"{flag} needs a folder, {self.path} is a file: name a folder with -o")
         format = FORMATS.get(_bare_suffix(self.path))
         if format is None and self.format is None:
             raise ProvError(
-                f"{self.path} has no known format: wanted a folder, or {', '.join(FORMATS)} "
-                f"({', '.join(COMPRESSION)} of jsonl and txt), or say --format"
+                f"{self.path} has no known format: wanted a folder (one with a dot in its name must be there "
+                f"already), or {', '.join(FORMATS)} ({', '.join(COMPRESSION)} of jsonl and txt), or say --format"
             )
         if format and self.format not in (None, format):
             raise ProvError(f"{self.path} names {format}, but --format says {self.format}: drop one of them")
-
-    def file_format(self) -> Format:
-        if self.format:
-            return self.format
-        return FORMATS.get(_bare_suffix(self.path), "parquet" if self.is_folder else "jsonl")
+        if self.file_format == "parquet" and self.path.suffix.lower() in COMPRESSION:
+            raise ProvError(f"Parquet is compressed within: name {self.path.stem} instead of {self.path.name}")
 
 
 def _bare_suffix(path: Path) -> str:
@@ -102,63 +118,31 @@ def _bare_suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-class Writer(Protocol):
-    """Takes the rows of an export, batch by batch."""
-
-    def write(self, batch: pa.RecordBatch) -> None: ...
-    def close(self) -> None: ...
+# -- formats
 
 
-class ParquetWriter:
+def write_parquet(stream: IO[bytes], batches: pa.RecordBatchReader, footer: dict[str, str]) -> None:
     """Parquet with the mix in its footer."""
-
-    def __init__(self, stream: IO[bytes], footer: dict[str, str]) -> None:
-        self._stream, self._footer = stream, footer
-        self._writer: pq.ParquetWriter | None = None
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        if self._writer is None:
-            schema = batch.schema.with_metadata(self._footer)
-            self._writer = pq.ParquetWriter(self._stream, schema, compression="zstd")
-        self._writer.write_batch(batch)
-
-    def close(self) -> None:
-        if self._writer:
-            self._writer.close()
+    with pq.ParquetWriter(stream, batches.schema.with_metadata(footer), compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
-class JsonlWriter:
+def write_jsonl(stream: IO[bytes], batches: pa.RecordBatchReader, footer: dict[str, str]) -> None:
     """One JSON object a line."""
-
-    def __init__(self, stream: IO[bytes], footer: dict[str, str]) -> None:
-        self._stream = stream
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        self._stream.writelines(_json_line(row) for row in batch.to_pylist())
-
-    def close(self) -> None:
-        pass
+    for batch in batches:
+        stream.writelines(_json_line(row) for row in batch.to_pylist())
 
 
-class TextWriter:
-    """The texts alone, a blank line after each."""
-
-    def __init__(self, stream: IO[bytes], footer: dict[str, str]) -> None:
-        self._stream = stream
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        for row in batch.to_pylist():
-            self._stream.write((row.get("text") or row["document"]).encode() + b"\n\n"[: 2 if "text" in row else 1])
-
-    def close(self) -> None:
-        pass
+def write_text(stream: IO[bytes], batches: pa.RecordBatchReader, footer: dict[str, str]) -> None:
+    """The texts alone, a blank line after each; ids one a line."""
+    end = "\n\n" if batches.schema.names[0] == "text" else "\n"
+    for batch in batches:
+        stream.writelines((value + end).encode() for value in batch.column(0).to_pylist())
 
 
-WRITERS: dict[Format, Callable[[IO[bytes], dict[str, str]], Writer]] = {
-    "parquet": ParquetWriter,
-    "jsonl": JsonlWriter,
-    "text": TextWriter,
-}
+Writer = Callable[[IO[bytes], pa.RecordBatchReader, dict[str, str]], None]
+WRITERS: dict[Format, Writer] = {"parquet": write_parquet, "jsonl": write_jsonl, "text": write_text}
 
 
 def _json_line(row: dict[str, Any]) -> bytes:
@@ -179,40 +163,51 @@ def export(store: Store, mix: str, target: Export, progress: Callable[[int], Non
         What was written: the file or the folder.
     Raises:
         NotFound: there is no such mix.
-        ProvError: the target cannot be written, or the mix is known by its digest alone.
+        ProvError: the target cannot be written, or the mix is empty, or known by its digest alone.
     """
     target = target.checked()
-    mix_id, digest = find_mix(store, mix)
-    if store.ask_value("mix_is_foreign", mix_id=mix_id):
-        raise ProvError(f"mix {digest.hex()[:12]} is known by its digest alone: its documents were never recorded here")
+    mix_id, digest = find_manifest(store, mix)
+    documents, size_bytes = store.ask("mix_size", mix_id=mix_id)[0]
+    if not documents:
+        raise ProvError(f"mix {digest.hex()[:12]} holds no documents, there is nothing to write: draw a larger one")
     footer = {"prov.mix": digest.hex(), "prov.registry": store.setting("registry_id") or ""}
-    batches = _batches(store, mix_id, target, progress)
+    rows = max(1, min(BATCH_ROWS, BATCH_BYTES * documents // size_bytes))
+    batches = _batches(store, mix_id, target, rows, progress)
     try:
         if target.is_folder:
-            _write_folder(store, mix_id, batches, target, footer)
+            _write_folder(store, mix_id, batches, target, footer, documents)
         else:
-            _write_file(batches, target.path, target.file_format(), footer)
-    except OSError as error:
+            _write_file(batches, target.path, target.file_format, footer)
+    except BrokenPipeError:
+        raise  # whoever reads standard output has had enough
+    except (OSError, duckdb.Error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ProvError(
-            f"cannot write {target.path}: {error.strerror or error}; the mix is kept, export it again "
+            f"cannot write {target.path}: {reason}; the mix is kept, export it again "
             f"with `prov export {digest.hex()[:12]}`"
         ) from error
     return target.path
 
 
-def _batches(store: Store, mix_id: int, target: Export, progress: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-    name = "mix_ids" if target.ids else "mix_texts"
-    for batch in store.ask_batches(name, mix_id=mix_id):
-        progress(batch.num_rows)
-        yield batch if target.provenance or target.ids else batch.select(["text"])
+def _batches(
+    store: Store, mix_id: int, target: Export, rows: int, progress: Callable[[int], None]
+) -> pa.RecordBatchReader:
+    batches = store.ask_batches("mix_ids" if target.ids else "mix_texts", rows, mix_id=mix_id)
+    if not (target.provenance or target.ids):
+        batches = (batch.select(["text"]) for batch in batches)
+    first = next(batches)
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        for batch in chain([first], batches):
+            yield batch
+            progress(batch.num_rows)
+
+    return pa.RecordBatchReader.from_batches(first.schema, counted())
 
 
-def _write_file(batches: Iterator[pa.RecordBatch], path: Path, format: Format, footer: dict[str, str]) -> None:
+def _write_file(batches: pa.RecordBatchReader, path: Path, format: Format, footer: dict[str, str]) -> None:
     with _opened(path) as stream:
-        writer = WRITERS[format](stream, footer)
-        for batch in batches:
-            writer.write(batch)
-        writer.close()
+        WRITERS[format](stream, batches, footer)
 
 
 @contextmanager
@@ -220,8 +215,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     """A stream into a file that takes its name only when it is whole."""
     if path == STANDARD_OUTPUT:
         yield sys.stdout.buffer
+        sys.stdout.buffer.flush()  # here a full disk can still be told
         return
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
+    unfinished = _unfinished(path)
     try:
         with pa.output_stream(str(unfinished), compression=COMPRESSION.get(path.suffix.lower())) as stream:
             yield stream
@@ -230,63 +226,70 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         unfinished.unlink(missing_ok=True)
 
 
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex}")
+
+
 # -- folders
 
 
 def _write_folder(
-    store: Store, mix_id: int, batches: Iterator[pa.RecordBatch], target: Export, footer: dict[str, str]
+    store: Store, mix_id: int, batches: pa.RecordBatchReader, target: Export, footer: dict[str, str], documents: int
 ) -> None:
-    unfinished = target.path.with_name(f".{target.path.name}.{uuid4().hex}")
+    unfinished = _unfinished(target.path)
+    suffix = {format: suffix for suffix, format in FORMATS.items()}[target.file_format]
     try:
         (unfinished / "data").mkdir(parents=True)
-        total = store.ask_value("mix_size", mix_id=mix_id)
-        _write_shards(batches, unfinished / "data", target, footer, total)
+        sizes = _even(documents, target.shards)
+        for number, shard in enumerate(_cut(batches, sizes)):
+            path = unfinished / "data" / f"train-{number:05}-of-{len(sizes):05}{suffix}"
+            _write_file(shard, path, target.file_format, footer)
         if target.with_lineage:
             _write_lineage(store, mix_id, unfinished / carry.FOLDER, footer)
-        card = dataset_card(store, mix_id, target.file_format(), target.command)
+        card = dataset_card(store, mix_id, suffix, _columns(target), target.command)
         (unfinished / "README.md").write_text(card, encoding="utf-8")
-        if target.path.exists():
-            target.path.rmdir()
-        unfinished.rename(target.path)
+        os.replace(unfinished, target.path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write_shards(
-    batches: Iterator[pa.RecordBatch], folder: Path, target: Export, footer: dict[str, str], total: int
-) -> None:
-    suffix = {format: suffix for suffix, format in FORMATS.items()}[target.file_format()]
-    size = -(-total // target.shards)
-    for number, shard in enumerate(_cut(batches, size)):
-        path = folder / f"train-{number:05}-of-{-(-total // size):05}{suffix}"
-        _write_file(shard, path, target.file_format(), footer)
+def _columns(target: Export) -> tuple[str, ...]:
+    if target.ids:
+        return ("document", "source", "item")
+    return ("text", "provenance") if target.provenance and target.file_format != "text" else ("text",)
 
 
-def _cut(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Cut a stream of batches into streams of `size` rows each; each must be read before the next."""
-    rest: list[pa.RecordBatch] = []
+def _even(rows: int, shards: int) -> list[int]:
+    """The rows of each shard: none is empty, and they differ by one at most.
 
-    def shard() -> Iterator[pa.RecordBatch]:
-        left = size
-        while left and rest:
-            head = rest.pop()
-            if head.num_rows > left:
-                rest.append(head.slice(left))
-                head = head.slice(0, left)
-            elif following := next(batches, None):
-                rest.append(following)
-            left -= head.num_rows
-            yield head
+    >>> _even(5, 3)
+    [2, 2, 1]
+    """
+    shards = min(rows, shards)
+    return [rows // shards + (number < rows % shards) for number in range(shards)]
 
-    if first := next(batches, None):
-        rest.append(first)
-    while rest:
-        yield shard()
+
+def _cut(batches: pa.RecordBatchReader, sizes: list[int]) -> Iterator[pa.RecordBatchReader]:
+    """Cut a stream into streams of so many rows each; each must be read before the next."""
+    for _, pieces in groupby(_pieces(batches, sizes), key=lambda piece: piece[0]):
+        yield pa.RecordBatchReader.from_batches(batches.schema, (batch for _, batch in pieces))
+
+
+def _pieces(batches: Iterable[pa.RecordBatch], sizes: list[int]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    shard, left = 0, sizes[0]
+    for batch in batches:
+        while batch.num_rows:
+            if not left:
+                shard, left = shard + 1, sizes[shard + 1]
+            piece = batch.slice(0, left)
+            yield shard, piece
+            batch, left = batch.slice(piece.num_rows), left - piece.num_rows
 
 
 def _write_lineage(store: Store, mix_id: int, folder: Path, footer: dict[str, str]) -> None:
     folder.mkdir()
     trace(store, "mix", mix_id)
     carry.write_records(store, folder)
-    beyond = store.connection.sql(question("ancestor_texts"), params={"mix_id": mix_id}).to_arrow_reader(10_000)
-    _write_file(iter(beyond), folder / "documents.parquet", "parquet", footer)
+    with store.lend(asked=pa.table({"mix_id": [mix_id]})):
+        beyond = store.connection.sql(question("ancestor_texts")).to_arrow_reader(BATCH_ROWS)
+        _write_file(beyond, folder / "documents.parquet", "parquet", footer)

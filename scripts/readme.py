@@ -5,6 +5,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import click
 from provenance.cli import COMMANDS, cli
 
 SESSION = [
+    "head -2 mine.jsonl",
+    "head -2 generated.jsonl",
     "prov init",
     "prov ingest mine.jsonl --origin human --source my-blog --license CC-BY-4.0",
     "prov ingest generated.jsonl --origin model --generator gpt-4 --generation 1",
@@ -43,13 +46,15 @@ def session() -> str:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "mine.jsonl").write_text(MINE, encoding="utf-8")
         Path(folder, "generated.jsonl").write_text(GENERATED, encoding="utf-8")
-        return "\n".join(_typed(command, folder) for command in ["head -2 mine.jsonl generated.jsonl", *SESSION])
+        return "\n".join(_typed(command, folder) for command in SESSION)
 
 
 def _typed(command: str, folder: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name not in ("PROV_DB", "PROV_CLOCK")}
-    done = subprocess.run(command, shell=True, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    environment = {name: value for name, value in os.environ.items() if name != "PROV_DB"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     return f"$ {command}\n" + "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
 
 

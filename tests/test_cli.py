@@ -28,8 +28,15 @@ def prov(tmp_path: Path) -> Prov:
 
     def run(*arguments: str, stdin: str = "", code: int | None = 0) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name != "PROV_DB"}
-        done = subprocess.run([sys.executable, "-m", "provenance", *arguments], cwd=tmp_path, env=environment,
-                              input=stdin, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-m", "provenance", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert code is None or done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
@@ -45,10 +52,22 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
 @pytest.fixture
 def filled(prov: Prov, tmp_path: Path) -> Path:
     """A registry with 50 human and 50 model texts, at ./corpus.prov."""
-    human = [{"id": f"h{n}", "text": f"a human wrote number {n}", "origin": "human", "source": "wiki", "lang": "en"}
-             for n in range(50)]
-    model = [{"id": f"m{n}", "text": f"a model wrote number {n}", "origin": "model", "generator": "gpt", "generation": 1,
-              "source": "wiki", "prompt_of": f"h{n}"} for n in range(50)]
+    human = [
+        {"id": f"h{n}", "text": f"a human wrote number {n}", "origin": "human", "source": "wiki", "lang": "en"}
+        for n in range(50)
+    ]
+    model = [
+        {
+            "id": f"m{n}",
+            "text": f"a model wrote number {n}",
+            "origin": "model",
+            "generator": "gpt",
+            "generation": 1,
+            "source": "wiki",
+            "prompt_of": f"h{n}",
+        }
+        for n in range(50)
+    ]
     prov("init")
     prov("ingest", str(jsonl(tmp_path / "rows.jsonl", human + model)))
     return tmp_path / "corpus.prov"
@@ -86,15 +105,26 @@ def test_an_unknown_command_lists_the_known(prov: Prov) -> None:
 
 
 NEEDS_REGISTRY = [
-    ["ingest", "rows.jsonl"], ["record", "model", "m"], ["record", "run", "--model", "m"], ["tokenize"], ["show", "x"],
-    ["ls", "mixes"], ["stats"], ["sql", "SELECT 1"], ["mix", "--real-frac", "0.1"], ["export", "abcd"],
-    ["diff", "abcd", "abce"], ["audit", "composition"], ["audit", "lineage", "x"],
+    ["ingest", "rows.jsonl"],
+    ["record", "model", "m"],
+    ["record", "run", "--model", "m"],
+    ["tokenize"],
+    ["show", "x"],
+    ["ls", "mixes"],
+    ["stats"],
+    ["sql", "SELECT 1"],
+    ["mix", "--real-frac", "0.1"],
+    ["export", "abcd"],
+    ["diff", "abcd", "abce"],
+    ["audit", "composition"],
+    ["audit", "lineage", "x"],
 ]
 
 
 def test_each_command_that_needs_a_registry_is_tried_without_one() -> None:
-    tried = {" ".join(arguments[:2]) if arguments[0] in ("record", "audit") else arguments[0]
-             for arguments in NEEDS_REGISTRY}
+    tried = {
+        " ".join(arguments[:2]) if arguments[0] in ("record", "audit") else arguments[0] for arguments in NEEDS_REGISTRY
+    }
     assert tried == set(COMMANDS) - {"init"}
 
 
@@ -149,7 +179,10 @@ def test_skip_bad_keeps_the_good_rows_and_writes_the_bad_ones_down(prov: Prov, t
     (tmp_path / "rows.jsonl").write_text('{"text": "good"}\n{"text": ""}\nnot json\n')
     done = prov("ingest", "rows.jsonl", "--skip-bad", "--json")
     assert {name: json.loads(done.stdout)[name] for name in ("read", "added", "rejected")} == {
-        "read": 3, "added": 1, "rejected": 2}
+        "read": 3,
+        "added": 1,
+        "rejected": 2,
+    }
     rejected = [json.loads(line) for line in (tmp_path / "corpus.prov.rejected.jsonl").read_text().splitlines()]
     assert [(row["file"], row["place"]) for row in rejected] == [("rows.jsonl", "line 2"), ("rows.jsonl", "line 3")]
     assert all(row["reason"] for row in rejected)
@@ -160,8 +193,10 @@ def test_ingest_says_which_column_may_hold_the_text(prov: Prov, tmp_path: Path) 
     jsonl(tmp_path / "rows.jsonl", [{"body": "the text"}])
     assert "its columns are body" in prov("ingest", "rows.jsonl", code=1).stderr
     assert "1 added" in prov("ingest", "rows.jsonl", "--text-column", "body").stdout
-    assert "has no column 'boddy'" in prov("ingest", "rows.jsonl", "--id-column", "boddy", "--text-column", "body",
-                                           code=1).stderr
+    assert (
+        "has no column 'boddy'"
+        in prov("ingest", "rows.jsonl", "--id-column", "boddy", "--text-column", "body", code=1).stderr
+    )
 
 
 def test_url_without_a_source_is_a_usage_error(prov: Prov) -> None:
@@ -183,7 +218,9 @@ def test_mix_prints_the_json_that_others_read(prov: Prov, filled: Path) -> None:
     assert mix["achieved"]["documents"] == 40
     assert mix["achieved"]["real_frac"] == 0.1
     assert [(row["origin"], row["generation"], row["documents"]) for row in mix["achieved"]["strata"]] == [
-        ("human", 0, 4), ("model", 1, 36)]
+        ("human", 0, 4),
+        ("model", 1, 36),
+    ]
     assert mix["excluded"] == {"unknown": 0, "mixed": 0, "withdrawn": 0, "held_out": 0}
 
 
@@ -195,28 +232,34 @@ def test_a_mix_that_cannot_be_had_writes_nothing_and_names_the_most(prov: Prov, 
     assert json.loads(prov("ls", "mixes", "--json").stdout) == []
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ([], "exactly one of --real-frac, --ratio and --spec"),
-    (["--real-frac", "0.1", "--ratio", "human=1"], "exactly one"),
-    (["--real-frac", "0.1", "--docs", "5", "--bytes", "1K"], "at most one of --docs"),
-    (["--real-frac", "1.5"], "0<=x<=1"),
-    (["--real-frac", "0.1", "--docs", "five"], "wanted a whole number"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "exactly one of --real-frac, --ratio and --spec"),
+        (["--real-frac", "0.1", "--ratio", "human=1"], "exactly one"),
+        (["--real-frac", "0.1", "--docs", "5", "--bytes", "1K"], "at most one of --docs"),
+        (["--real-frac", "1.5"], "0<=x<=1"),
+        (["--real-frac", "0.1", "--docs", "five"], "wanted a whole number"),
+    ],
+)
 def test_contradictory_options_of_mix_are_usage_errors(prov: Prov, arguments: list[str], words: str) -> None:
     assert words in prov("mix", *arguments, code=2).stderr
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["--ratio", "human=0.5,gen1=0.4"], "they must sum to 1"),
-    (["--ratio", "humans=1"], "wanted human, model"),
-    (["--ratio", "human"], "wanted NAME=SHARE"),
-    (["--real-frac", "0.1", "--where", "licence = 'mit'"], "no field licence: use one of bytes"),
-    (["--real-frac", "0.1", "--where", "bytes >"], "the filter wants"),
-    (["--real-frac", "0.1", "--tokens", "100"], "no tokenizer"),
-    (["--spec", "none.yaml"], "no spec file"),
-    (["--real-frac", "0.1", "-o", "nowhere/mix.parquet"], "no folder nowhere"),
-    (["--real-frac", "0.1", "-o", "mix.docx"], "no known format"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--ratio", "human=0.5,gen1=0.4"], "they must sum to 1"),
+        (["--ratio", "humans=1"], "wanted human, model"),
+        (["--ratio", "human"], "wanted NAME=SHARE"),
+        (["--real-frac", "0.1", "--where", "licence = 'mit'"], "no field licence: use one of bytes"),
+        (["--real-frac", "0.1", "--where", "bytes >"], "the filter wants"),
+        (["--real-frac", "0.1", "--tokens", "100"], "no tokenizer"),
+        (["--spec", "none.yaml"], "no spec file"),
+        (["--real-frac", "0.1", "-o", "nowhere/mix.parquet"], "no folder nowhere"),
+        (["--real-frac", "0.1", "-o", "mix.docx"], "no known format"),
+    ],
+)
 def test_a_mix_that_makes_no_sense_is_told_so_in_one_line(
     prov: Prov, filled: Path, arguments: list[str], words: str
 ) -> None:
@@ -227,8 +270,9 @@ def test_a_mix_that_makes_no_sense_is_told_so_in_one_line(
 
 
 def test_a_spec_file_is_the_mix_that_json_printed(prov: Prov, filled: Path, tmp_path: Path) -> None:
-    first = json.loads(prov("mix", "--real-frac", "0.2", "--docs", "20", "--where", "lang IS NULL OR lang = 'en'",
-                            "--json").stdout)
+    first = json.loads(
+        prov("mix", "--real-frac", "0.2", "--docs", "20", "--where", "lang IS NULL OR lang = 'en'", "--json").stdout
+    )
     (tmp_path / "mix.json").write_text(json.dumps(first["spec"]))
     second = json.loads(prov("mix", "--spec", "mix.json", "--json").stdout)
     assert second["digest"] == first["digest"]
@@ -282,12 +326,16 @@ def test_export_writes_what_mix_drew(prov: Prov, filled: Path, tmp_path: Path) -
 
 
 def test_diff_exits_3_where_mixes_differ(prov: Prov, filled: Path) -> None:
-    one, other = (json.loads(prov("mix", "--real-frac", share, "--docs", "20", "--json").stdout)["mix"]
-                  for share in ("0.2", "0.4"))
+    one, other = (
+        json.loads(prov("mix", "--real-frac", share, "--docs", "20", "--json").stdout)["mix"]
+        for share in ("0.2", "0.4")
+    )
     assert prov("diff", one, one).stdout == "the same mix\n"
     found = json.loads(prov("diff", one, other, "--json", code=3).stdout)
     assert [(row["origin"], row["after"] - row["before"]) for row in found["composition"]] == [
-        ("human", 4), ("model", -4)]
+        ("human", 4),
+        ("model", -4),
+    ]
 
 
 def test_composition_counts_by_what_is_asked(prov: Prov, filled: Path) -> None:
@@ -295,11 +343,20 @@ def test_composition_counts_by_what_is_asked(prov: Prov, filled: Path) -> None:
     assert [(row["origin"], row["documents"]) for row in rows] == [("human", 50), ("model", 50)]
 
 
-@pytest.mark.parametrize("statement", [
-    "DELETE FROM document", "COPY document TO 'out.csv'", "SELECT * FROM read_csv('rows.jsonl')",
-    "SELECT * FROM 'rows.jsonl'", "ATTACH 'other.db'", "SET enable_external_access = true", "INSTALL httpfs",
-    "SELECT nothing FROM nowhere", "nonsense",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM document",
+        "COPY document TO 'out.csv'",
+        "SELECT * FROM read_csv('rows.jsonl')",
+        "SELECT * FROM 'rows.jsonl'",
+        "ATTACH 'other.db'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "SELECT nothing FROM nowhere",
+        "nonsense",
+    ],
+)
 def test_sql_reads_the_registry_and_nothing_else(prov: Prov, filled: Path, tmp_path: Path, statement: str) -> None:
     before = {path.name for path in tmp_path.iterdir()}
     done = prov("sql", statement, code=1)
@@ -311,7 +368,9 @@ def test_sql_reads_the_registry_and_nothing_else(prov: Prov, filled: Path, tmp_p
 def test_sql_answers_as_table_json_csv_and_parquet(prov: Prov, filled: Path, tmp_path: Path) -> None:
     query = "SELECT origin, count(*) AS documents FROM document GROUP BY origin ORDER BY origin"
     assert json.loads(prov("sql", query, "--json").stdout) == [
-        {"origin": "human", "documents": 50}, {"origin": "model", "documents": 50}]
+        {"origin": "human", "documents": 50},
+        {"origin": "model", "documents": 50},
+    ]
     assert prov("sql", query, "--csv").stdout.splitlines() == ['"origin","documents"', '"human",50', '"model",50']
     prov("sql", query, "--parquet", "out.parquet")
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 2
@@ -330,8 +389,9 @@ def test_ctrl_c_leaves_the_registry_as_it_was(prov: Prov, tmp_path: Path) -> Non
     prov("init")
     jsonl(tmp_path / "rows.jsonl", [{"text": f"text {n}"} for n in range(300_000)])
     before = json.loads(prov("stats", "--json").stdout)
-    process = subprocess.Popen([sys.executable, "-m", "provenance", "ingest", "rows.jsonl"], cwd=tmp_path,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "provenance", "ingest", "rows.jsonl"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, talk = process.communicate(timeout=30)
@@ -347,8 +407,18 @@ def test_a_reader_that_stops_early_is_no_error(filled: Path) -> None:
     assert "Error" not in done.stderr
 
 
-@pytest.mark.parametrize(("text", "number"), [
-    ("5", 5), ("5K", 5_000), ("5M", 5_000_000), ("1GB", 10**9), ("1.5k", 1_500), ("2TB", 2 * 10**12), ("1_000", 1_000)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("5", 5),
+        ("5K", 5_000),
+        ("5M", 5_000_000),
+        ("1GB", 10**9),
+        ("1.5k", 1_500),
+        ("2TB", 2 * 10**12),
+        ("1_000", 1_000),
+    ],
+)
 def test_sizes_are_powers_of_a_thousand(text: str, number: int) -> None:
     assert Size().convert(text, None, None) == number
 
@@ -361,9 +431,15 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 def test_the_done_line_of_a_person_who_copies_it(prov: Prov, tmp_path: Path) -> None:
     """The same digest twice, and when the files come in another order; another with another seed."""
-    files = [str(jsonl(tmp_path / f"{name}.jsonl",
-                       [{"id": f"{name}-{n}", "text": f"{name} {n}", "origin": origin} for n in range(200)]))
-             for name, origin in (("human", "human"), ("model", "model"))]
+    files = [
+        str(
+            jsonl(
+                tmp_path / f"{name}.jsonl",
+                [{"id": f"{name}-{n}", "text": f"{name} {n}", "origin": origin} for n in range(200)],
+            )
+        )
+        for name, origin in (("human", "human"), ("model", "model"))
+    ]
     digests = []
     for registry, order in (("a.prov", files), ("b.prov", files[::-1])):
         prov("init", registry)

@@ -14,8 +14,10 @@ def corpus_files(folder: Path) -> list[Path]:
     for origin in ("human", "model"):
         for part in range(3):
             path = folder / f"{origin}-{part}.jsonl"
-            rows = [{"id": f"{origin}-{part}-{n}", "text": f"{origin} text {part} {n} " * (1 + n % 7), "origin": origin}
-                    for n in range(100)]
+            rows = [
+                {"id": f"{origin}-{part}-{n}", "text": f"{origin} text {part} {n} " * (1 + n % 7), "origin": origin}
+                for n in range(100)
+            ]
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
             files.append(path)
     return files

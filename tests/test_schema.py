@@ -81,10 +81,13 @@ def test_another_duckdb_database_is_told_so(tmp_path: Path) -> None:
         Registry.open(path)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ("INSERT INTO migration VALUES (99, 'later', 'x'::BLOB, now()::TIMESTAMP)", "newer prov"),
-    ("UPDATE migration SET digest = 'x'::BLOB", "the prov that made it"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("INSERT INTO migration VALUES (99, 'later', 'x'::BLOB, now()::TIMESTAMP)", "newer prov"),
+        ("UPDATE migration SET digest = 'x'::BLOB", "the prov that made it"),
+    ],
+)
 def test_a_registry_of_another_schema_is_told_so(tmp_path: Path, change: str, words: str) -> None:
     path = tmp_path / "r.prov"
     Registry.create(path).close()

@@ -81,7 +81,7 @@ def _show_lineage(found: dict[str, Any]) -> None:
     for step in found["steps"]:
         _show_step(step)
     human = ", ".join(f"{row['documents']:,} of {plain(row['source'])}" for row in found["human"])
-    click.echo(f"└─ human texts behind it: {human or 'none known'}")
+    click.echo(f"└─ human texts known behind it: {human or 'none known'}")
 
 
 def _excerpt(text: str | None, most: int = 160) -> str:

@@ -2,5 +2,5 @@
 SELECT text, provenance
 FROM exported
 WHERE document_id IN (SELECT id FROM ancestor WHERE kind = 'document')
-  AND document_id NOT IN (SELECT document_id FROM mix_document WHERE mix_id = $mix_id)
-ORDER BY document_id
+  AND document_id NOT IN (SELECT document_id FROM mix_document WHERE mix_id = (SELECT mix_id FROM asked))
+ORDER BY provenance.document

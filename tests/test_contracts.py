@@ -1,0 +1,145 @@
+"""Promises that every reader and every writer keeps, newcomers too: the tests run over the tables."""
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from provenance.errors import ProvError
+from registry import Declared, Export, MixSpec, Registry, real_frac
+from registry.readers import READERS, Input, read
+from registry.writers import FORMATS, WRITERS
+
+ROWS = [
+    {"id": f"d{n}", "text": f"text {n}\nwith “quotes”, a comma and a tab\t.", "origin": "human", "lang": "de"}
+    for n in range(20)
+]
+
+
+def write_jsonl(path: Path) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS), encoding="utf-8")
+
+
+def write_csv(path: Path, delimiter: str = ",") -> None:
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(ROWS[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(ROWS)
+
+
+def write_tsv(path: Path) -> None:
+    write_csv(path, "\t")
+
+
+def write_parquet(path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+
+
+def write_text(path: Path) -> None:
+    path.write_text("\n\n".join(row["text"] for row in ROWS), encoding="utf-8")
+
+
+SAMPLES: dict[str, Callable[[Path], None]] = {
+    ".jsonl": write_jsonl,
+    ".ndjson": write_jsonl,
+    ".json": write_jsonl,
+    ".csv": write_csv,
+    ".tsv": write_tsv,
+    ".parquet": write_parquet,
+    ".txt": write_text,
+}
+
+
+@pytest.fixture(params=READERS)
+def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A small file of each format that is read; a new format needs a sample in `SAMPLES`."""
+    path = tmp_path / f"sample{request.param}"
+    SAMPLES[request.param](path)
+    return path
+
+
+def digests(path: Path, *files: Path) -> list[str]:
+    with Registry.create(path) as held:
+        held.ingest(files, Declared(), split="paragraphs")
+        return sorted(row["digest"] for row in held.list("documents"))
+
+
+def test_a_reader_gives_every_text_byte_for_byte(sample: Path) -> None:
+    texts = [row.values["text"] for row in read(Input(sample, sample.name), "paragraphs")]
+    assert texts == [row["text"] for row in ROWS]
+
+
+def test_a_reader_numbers_rows_from_one_and_says_where_they_are(sample: Path) -> None:
+    rows = list(read(Input(sample, sample.name), "paragraphs"))
+    assert [row.number for row in rows] == list(range(1, len(ROWS) + 1))
+    assert all(row.place for row in rows)
+
+
+def test_rows_with_ids_are_the_same_documents_in_every_format(sample: Path, tmp_path: Path) -> None:
+    if sample.suffix == ".txt":
+        pytest.skip("plain text carries no ids")
+    write_jsonl(tmp_path / "other.jsonl")
+    assert digests(tmp_path / "a.prov", sample) == digests(tmp_path / "b.prov", tmp_path / "other.jsonl")
+
+
+def test_a_compressed_file_is_the_same_rows(sample: Path) -> None:
+    if sample.suffix == ".parquet":
+        pytest.skip("Parquet compresses by itself")
+    packed = sample.with_name(sample.name + ".gz")
+    packed.write_bytes(gzip.compress(sample.read_bytes()))
+    plain, unpacked = (list(read(Input(path, "x"), "paragraphs")) for path in (sample, packed))
+    assert plain == unpacked
+
+
+def test_an_empty_file_is_no_rows_or_one_clear_line(sample: Path, tmp_path: Path) -> None:
+    sample.write_bytes(b"")
+    with Registry.create(tmp_path / "r.prov") as held:
+        try:
+            assert held.ingest([sample], skip_bad=True).added == 0
+        except ProvError as error:
+            assert sample.name in str(error)
+
+
+def test_a_file_broken_half_way_is_one_clear_line_and_nothing_is_kept(sample: Path, tmp_path: Path) -> None:
+    packed = sample.with_name(sample.name + ".gz")
+    whole = gzip.compress(sample.read_bytes())
+    packed.write_bytes(whole[: len(whole) // 2])
+    with Registry.create(tmp_path / "r.prov") as held:
+        with pytest.raises(ProvError) as raised:
+            held.ingest([packed], skip_bad=True)
+        assert held.stats()["documents"] == 0
+    assert len(str(raised.value).splitlines()) == 1
+    assert packed.name in str(raised.value)
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_every_format_is_written_whole_and_in_the_order_of_the_mix(format: Any, tmp_path: Path) -> None:
+    suffix = {name: suffix for suffix, name in FORMATS.items()}[format]
+    target = tmp_path / f"out{suffix}"
+    with Registry.create(tmp_path / "r.prov") as held:
+        held.add(ROWS)
+        drawn = held.mix(MixSpec(strata=real_frac(1.0), size=10, seed=3))
+        held.export(drawn.mix, Export(target, provenance=False))
+        wanted = [text for batch in held.texts(drawn.mix) for text in batch.column("text").to_pylist()]
+    if format == "text":
+        assert target.read_text(encoding="utf-8") == "".join(f"{text}\n\n" for text in wanted)
+    else:
+        assert [row.values["text"] for row in read(Input(target, target.name))] == wanted
+
+
+@pytest.mark.parametrize("format", [name for name in WRITERS if name != "text"])
+def test_what_is_written_with_its_provenance_adds_nothing_when_it_comes_back(format: Any, tmp_path: Path) -> None:
+    suffix = {name: suffix for suffix, name in FORMATS.items()}[format]
+    with Registry.create(tmp_path / "r.prov") as held:
+        held.add(ROWS)
+        drawn = held.mix(MixSpec(strata=real_frac(1.0), seed=3))
+        written = held.export(drawn.mix, Export(tmp_path / f"out{suffix}"))
+        head = held.head()
+        assert held.ingest([written]).added == 0
+        assert held.head() == head
