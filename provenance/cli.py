@@ -3,7 +3,6 @@
 Adding a command: a line in `COMMANDS` and its function in the commands of the package that it drives.
 """
 
-import os
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -105,9 +104,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         print("prov: interrupted, nothing was kept of this command", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it exits
-        sys.exit(0)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
 

@@ -90,26 +90,36 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr with count, rate and time left; none where stderr is no terminal."""
+def progress(total: int | None, what: str, measure: Callable[[], int] | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr with count, rate and time left; none where stderr is no terminal.
+
+    Args:
+        total: what the whole comes to, None where nobody knows.
+        what: what is counted.
+        measure: how much of the total is done, where that is another unit than the one that is counted.
+    """
     if not sys.stderr.isatty():
         yield lambda count: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn(what),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[count]:,} " + what + ", {task.fields[rate]:,.0f}/s,"),
+        TimeElapsedColumn(),
+        TextColumn("so far,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(what, total=total, rate="")
+        task = bar.add_task(what, total=total, count=0, rate=0.0)
+        count = 0
 
-        def advance(count: int) -> None:
-            bar.advance(task, count)
-            bar.update(task, rate=f"{bar.tasks[0].speed or 0:,.0f}/s")
+        def advance(more: int) -> None:
+            nonlocal count
+            count += more
+            rate = count / max(bar.tasks[0].elapsed or 0.0, 0.001)
+            bar.update(task, completed=measure() if measure else count, count=count, rate=rate)
 
         yield advance

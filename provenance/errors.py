@@ -7,12 +7,19 @@ class ProvError(Exception):
     """A request that cannot be met as it stands; commands print it as `prov: …` and exit 1."""
 
 
-class NotFound(ProvError):
-    """A name or id that the registry does not hold."""
+MOST_NAMES = 12
 
-    def __init__(self, kind: str, wanted: str, known: Iterable[str] = ()) -> None:
-        self.kind, self.wanted, self.known = kind, wanted, sorted(known)
-        super().__init__(f"no {kind} {wanted!r}: {_listed(self.known)}")
+
+class NotFound(ProvError):
+    """A name or id that the registry does not hold; `known` are all that it holds, or `examples` a few of many."""
+
+    def __init__(
+        self, kind: str, wanted: str, known: Iterable[str] = (), examples: Iterable[str] | None = None
+    ) -> None:
+        self.kind, self.wanted, self.known = kind, wanted, sorted(known if examples is None else examples)
+        such = "there is" if examples is None else "wanted one such as"
+        there = f"{such} {_listed(self.known)}" if self.known else "the registry holds none"
+        super().__init__(f"no {kind} {wanted!r}: {there}")
 
 
 class Ambiguous(ProvError):
@@ -20,11 +27,9 @@ class Ambiguous(ProvError):
 
     def __init__(self, kind: str, wanted: str, fits: Iterable[str]) -> None:
         self.kind, self.wanted, self.fits = kind, wanted, sorted(fits)
-        super().__init__(f"{kind} {wanted!r} is ambiguous, it fits {', '.join(self.fits)}: name one of them in full")
+        super().__init__(f"{kind} {wanted!r} is ambiguous, it fits {_listed(self.fits)}: name one of them in full")
 
 
-def _listed(known: list[str], most: int = 12) -> str:
-    if not known:
-        return "the registry holds none"
-    more = f" and {len(known) - most:,} more" if len(known) > most else ""
-    return f"there is {', '.join(known[:most])}{more}"
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from provenance.errors import Ambiguous, NotFound, ProvError
-from registry.lineage import find_mix, trace
+from registry.lineage import find_manifest, trace
 from registry.store import Store
 
 DIMENSIONS = ("origin", "generation", "source", "license", "generator")
@@ -19,11 +19,11 @@ def composition(store: Store, by: Sequence[str] = DIMENSIONS, mix: str | None = 
     """Count documents, bytes, words and tokens by any of the dimensions, of the registry or of one mix.
 
     Raises:
-        ProvError: `by` names no dimension.
+        ProvError: `by` names no dimension, or the documents of the mix are not held.
     """
     if unknown := [name for name in by if name not in DIMENSIONS]:
         raise ProvError(f"no dimension {unknown[0]!r}: there is {', '.join(DIMENSIONS)}")
-    mix_id = find_mix(store, mix)[0] if mix else None
+    mix_id = find_manifest(store, mix)[0] if mix else None
     rows = store.ask_records("composition", mix_id=mix_id, **{f"by_{name}": name in by for name in DIMENSIONS})
     hidden = {name for name in DIMENSIONS if name not in by}
     if "generation" in hidden:
@@ -56,7 +56,7 @@ def find_document(store: Store, wanted: str) -> int:
     """
     rows = store.ask("document_matching", wanted=wanted)
     if not rows:
-        raise NotFound("document", wanted, (item for (item,) in store.ask("some_items")))
+        raise NotFound("document", wanted, examples=(item for (item,) in store.ask("some_items")))
     if len(rows) > 1:
         raise Ambiguous("document", wanted, (f"{digest[:16]} ({source or 'no source'})" for _, digest, source in rows))
     document_id: int = rows[0][0]
@@ -140,8 +140,13 @@ def human_ancestors(store: Store, wanted: str) -> Iterator[dict[str, Any]]:
 
 
 def diff(store: Store, one: str, other: str) -> dict[str, Any]:
-    """What changed from one mix to another: documents added and removed, composition before and after."""
-    (before, before_digest), (after, after_digest) = find_mix(store, one), find_mix(store, other)
+    """What changed from one mix to another: documents added and removed, composition before and after.
+
+    Raises:
+        NotFound: there is no such mix.
+        ProvError: the documents of one are not held.
+    """
+    (before, before_digest), (after, after_digest) = find_manifest(store, one), find_manifest(store, other)
     changed = store.ask_records("diff_documents", before=before, after=after)
     return {
         "before": before_digest.hex(),

@@ -1,85 +1,98 @@
 """The dataset card of an exported folder: what is in it, where from, under which licences."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+import yaml
 
 import provenance
 from provenance.origin import Generation
+from registry.audit import composition
 from registry.store import Store
 
-SUFFIXES = {"parquet": "parquet", "jsonl": "jsonl", "text": "txt"}
 
+def dataset_card(store: Store, mix_id: int, suffix: str, columns: Sequence[str], command: str) -> str:
+    """A README.md in the form that the Hugging Face hub reads: YAML header, then the facts as tables.
 
-def dataset_card(store: Store, mix_id: int, format: str, command: str) -> str:
-    """A README.md in the form that the Hugging Face hub reads: YAML header, then the facts as tables."""
+    Args:
+        suffix: of the files in the folder `data`.
+        columns: what each row of them has.
+        command: what made the folder; may be empty.
+    """
     digest, spec = store.ask("mix_header", mix_id=mix_id)[0]
-    composition = store.ask_records("mix_composition", mix_id=mix_id)
-    licenses = sorted({row["license"] or "unknown" for row in composition})
-    total = sum(row["documents"] for row in composition)
+    rows = composition(store, mix=digest)
+    licenses, generators = _counted(rows, "license"), _counted(rows, "generator")
     lines = [
-        *_header(format, licenses),
+        *_header(suffix, sorted(licenses)),
         "",
         f"# Training mixture {digest[:12]}",
         "",
-        f"{total:,} texts drawn by provenance with prov {provenance.__version__}. Each row carries a `provenance` "
-        "struct: who wrote the text, which generation it is, and the digests that lead back to its sources.",
+        f"{sum(row['documents'] for row in rows):,} texts drawn by provenance with prov {provenance.__version__}. "
+        + _ABOUT[columns[-1]],
         "",
         f"- mix digest: `{digest}`",
         f"- registry: `{store.setting('registry_id')}`",
         f"- spec: `{json.dumps(json.loads(spec), sort_keys=True)}`",
-        *([f"- command: `{command}`"] if command else []),
         "",
+        *(["```sh", command, "```", ""] if command else []),
         "## Composition",
         "",
-        *_table(composition, total),
+        *_table(rows),
         "",
         "## Licences",
         "",
-        *(f"- {name}: {_sum(composition, 'license', name):,} texts" for name in licenses),
+        *(f"- {_cell(name)}: {count:,} texts" for name, count in sorted(licenses.items())),
         "",
         "## Generators",
         "",
-        *_generators(composition),
+        *([f"- {_cell(name)}: {count:,} texts" for name, count in sorted(generators.items())] or ["- none"]),
         "",
     ]
     return "\n".join(lines)
 
 
-def _header(format: str, licenses: list[str]) -> list[str]:
-    header = [
-        "---",
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        "  - split: train",
-        f"    path: data/train-*.{SUFFIXES[format]}",
+_ABOUT = {
+    "provenance": "Each row carries a `provenance` struct: who wrote the text, which generation it is, and the "
+    "digests that lead back to its sources.",
+    "text": "The rows are texts alone; the registry knows where each came from.",
+    "item": "The rows name the texts, the registry holds them.",
+}
+
+
+def _header(suffix: str, licenses: list[str]) -> list[str]:
+    files = [{"split": "train", "path": f"data/train-*{suffix}"}]
+    header: dict[str, Any] = {"configs": [{"config_name": "default", "data_files": files}]}
+    if licenses != [_UNKNOWN]:
+        header |= {"license": "other", "license_name": ", ".join(licenses)}
+    return ["---", yaml.safe_dump(header, sort_keys=False, allow_unicode=True).rstrip(), "---"]
+
+
+_UNKNOWN = "unknown"
+
+
+def _counted(rows: list[dict[str, Any]], name: str) -> Counter[str]:
+    """Texts by licence or by generator; a text without a licence counts as unknown, without a generator not at all."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        if value := row[name] or (_UNKNOWN if name == "license" else None):
+            counts[value] += row["documents"]
+    return counts
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    total = sum(row["documents"] for row in rows)
+    return [
+        "| origin | generation | source | license | generator | texts | share | bytes |",
+        "| --- | --- | --- | --- | --- | ---: | ---: | ---: |",
+        *(
+            f"| {row['origin']} | {Generation(row['generation'], row['generation_exact'])} | {_cell(row['source'])} "
+            f"| {_cell(row['license'])} | {_cell(row['generator'])} | {row['documents']:,} "
+            f"| {row['documents'] / total:.1%} | {row['bytes']:,} |"
+            for row in rows
+        ),
     ]
-    if licenses != ["unknown"]:
-        header += ["license: other", "license_name: " + json.dumps(", ".join(licenses))]
-    return [*header, "---"]
-
-
-def _table(composition: list[dict[str, Any]], total: int) -> list[str]:
-    rows = [
-        "| origin | generation | source | generator | texts | share | bytes |",
-        "| --- | --- | --- | --- | ---: | ---: | ---: |",
-    ]
-    for row in composition:
-        generation = Generation(row["generation"], row["generation_exact"])
-        rows.append(
-            f"| {row['origin']} | {generation} | {_cell(row['source'])} | {_cell(row['generator'])} "
-            f"| {row['documents']:,} | {row['documents'] / total:.1%} | {row['bytes']:,} |"
-        )
-    return rows
-
-
-def _generators(composition: list[dict[str, Any]]) -> list[str]:
-    names = sorted({row["generator"] for row in composition if row["generator"]})
-    return [f"- {_cell(name)}: {_sum(composition, 'generator', name):,} texts" for name in names] or ["- none"]
-
-
-def _sum(composition: list[dict[str, Any]], column: str, value: str) -> int:
-    return sum(row["documents"] for row in composition if (row[column] or "unknown") == value)
 
 
 def _cell(value: str | None) -> str:

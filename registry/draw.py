@@ -1,6 +1,8 @@
 """Drawing: a spec becomes the exact documents of a mix, chosen and ordered by seeded permutations."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -16,10 +18,10 @@ from duckdb import (
 
 from provenance.errors import ProvError
 from provenance.origin import Origin
-from registry.mix import UNITS, MixSpec, Stratum, exact, quotas, round_keys
+from registry.lineage import rederive
+from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
 from registry.schema import question
-from registry.store import Store
-from registry.tokens import default_tokenizer
+from registry.store import Batch, Store
 from registry.where import Field, Kind, Where
 
 REASONS = ("unknown", "mixed", "withdrawn", "held_out")
@@ -156,58 +158,95 @@ def draw(store: Store, spec: MixSpec, record: bool = True) -> Drawn:
         ProvError: the unit is tokens and there is no tokenizer, or it has not counted all texts.
     """
     if not record:
-        return _draw(store, spec, batch_id=None)
+        return _draw(store, spec, record)
     with store.batch("mix") as batch:
-        drawn = _draw(store, spec, batch.batch_id)
-        if store.ask("mix_by_digest", digest=drawn.digest.hex()):
+        drawn = _draw(store, spec, record)
+        known = store.ask_one("mix_by_digest", digest=drawn.digest.hex())
+        if known and not store.ask_value("mix_is_foreign", mix_id=known[0]):
             batch.abandon()
         else:
-            store.run(
-                "insert_mix",
-                digest=drawn.digest,
-                spec=spec.canonical().decode(),
-                seed=spec.seed,
-                as_of_batch_id=batch.batch_id - 1,
-                made_at=batch.made_at,
-                batch_id=batch.batch_id,
-            )
-            store.run("insert_mix_documents", digest=drawn.digest)
-            batch.documents, batch.bytes = drawn.total.documents, drawn.total.bytes
+            _record(store, batch, drawn, is_known=known is not None)
     return drawn
 
 
-def _draw(store: Store, spec: MixSpec, batch_id: int | None) -> Drawn:
-    tokenizer = default_tokenizer(store) if _needs_tokens(spec) else None
-    if _needs_tokens(spec) and not tokenizer:
-        raise ProvError("this mix counts tokens, but the registry has no tokenizer: name one with `prov tokenize`")
-    policy = pa.table(
-        {
-            "unknown": [spec.unknown],
-            "mixed": [spec.mixed],
-            "tokenizer_id": pa.array([tokenizer and tokenizer.tokenizer_id], pa.int64()),
-        }
-    )
-    with store.lend(policy=policy):
-        candidates = _stratified(store, spec)
-        with store.lend(candidate=candidates):
+def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
+    """Record a mix and its manifest; one that was known by its digest alone is filled in."""
+    content = {
+        "digest": drawn.digest,
+        "spec": drawn.spec.canonical().decode(),
+        "seed": drawn.spec.seed,
+        "as_of_batch_id": batch.batch_id - 1,
+        "made_at": batch.made_at,
+    }
+    if is_known:
+        store.run("fill_in_mix", **content)
+    else:
+        store.run("insert_mix", batch_id=batch.batch_id, **content)
+    store.run("insert_mix_documents", digest=drawn.digest)
+    if is_known:
+        rederive(store)
+    batch.documents, batch.bytes = drawn.total.documents, drawn.total.bytes
+
+
+def _draw(store: Store, spec: MixSpec, record: bool) -> Drawn:
+    with store.lend(policy=_policy(store, spec)):
+        with _placed(store, _stratified(store, spec)):
             held, excluded = _take_stock(store, spec)
-            wanted = quotas(spec, [counts.of(spec.unit) * spec.max_repeats for counts in held])
-            _choose(store, spec, wanted, held)
+            wanted = quotas(spec, [counts.of(spec.unit) for counts in held], excluded["unknown"] + excluded["mixed"])
+            with store.lend(quota=_quota_table(spec, wanted, held)):
+                store.run("stage_chosen")
+            store.run("trim_chosen")
+        with store.lend(turn_key=_turn_keys(spec)), _placed(store, store.connection.sql(question("turned"))):
+            store.run("stage_drawn")
+        counts = store.ask_records("drawn_counts")
+    achieved = _by_stratum(counts, len(spec.strata))
+    if not any(stratum.documents for stratum in achieved):
+        raise ProvError(
+            f"the mix would be empty: of no stratum does the first text fit into its share of {spec.size:,} "
+            f"{spec.unit}: ask for more {spec.unit}"
+        )
     return Drawn(
         digest=_digest(store, spec),
         spec=spec,
         quotas=wanted,
         held=held,
-        achieved=_by_stratum(store.ask_records("drawn_by_stratum"), len(spec.strata)),
-        composition=store.ask_records("drawn_composition"),
+        achieved=achieved,
+        composition=[_without_stratum(row) for row in counts if row["stratum"] is None],
         excluded=excluded,
-        recorded=batch_id is not None,
+        recorded=record,
     )
 
 
-def _needs_tokens(spec: MixSpec) -> bool:
+def _without_stratum(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "stratum"}
+
+
+def _policy(store: Store, spec: MixSpec) -> pa.Table:
+    """What all questions of a draw need of its spec, in one row."""
     conditions = [stratum.where for stratum in spec.strata] + ([spec.where] if spec.where else [])
-    return spec.unit == "tokens" or any("tokens" in where.names for where in conditions)
+    named = frozenset({spec.unit}).union(*(where.names for where in conditions))
+    tokenizer_id = store.ask_value("tokenizer")
+    if "tokens" in named:
+        _check_counted(store, tokenizer_id)
+    return pa.table(
+        {
+            "unknown": [spec.unknown],
+            "mixed": [spec.mixed],
+            "unit": [spec.unit],
+            "named": [sorted(named)],
+            "tokenizer_id": pa.array([tokenizer_id], pa.int64()),
+        }
+    )
+
+
+def _check_counted(store: Store, tokenizer_id: int | None) -> None:
+    if tokenizer_id is None:
+        raise ProvError("this mix counts tokens, but the registry has no tokenizer: name one with `prov tokenize`")
+    if uncounted := store.ask_value("count_uncounted_texts", tokenizer_id=tokenizer_id):
+        raise ProvError(
+            f"this mix counts tokens, but those of {uncounted:,} texts are not counted yet: count them with "
+            "`prov tokenize`"
+        )
 
 
 # -- which documents there are
@@ -219,30 +258,56 @@ def filter_fields() -> dict[str, Field]:
 
 
 def _stratified(store: Store, spec: MixSpec) -> DuckDBPyRelation:
-    """Every document that the common condition lets through, with its stratum (the first that fits) and hits."""
+    """Every document that the common condition lets through.
+
+    Each has its stratum (the first that fits), its hits (how many fit) and the keys by which its stratum chooses.
+    """
     fields, metadata = filter_fields(), [name for (name,) in store.ask("fields")]
     relation = store.connection.sql(question("candidates"))
     if spec.where:
         relation = relation.filter(spec.where.compile(fields, metadata))
     conditions = [stratum.where.compile(fields, metadata) for stratum in spec.strata]
-    kept = [ColumnExpression(name) for name in ("document_id", "digest", "rank", "id", "excluded", *UNITS[1:])]
-    return relation.select(*kept, _first_that_fits(conditions).alias("stratum"), _hits(conditions).alias("hits"))
+    keys = [round_keys(spec.seed if stratum.seed is None else stratum.seed, "choose") for stratum in spec.strata]
+    return relation.select(
+        *map(ColumnExpression, _KEPT),
+        _of_first_that_fits(conditions, range(len(conditions))).alias("stratum"),
+        _hits(conditions).alias("hits"),
+        *(_key(conditions, column).alias(f"key{n}") for n, column in enumerate(zip(*keys, strict=True))),
+    )
 
 
-def _first_that_fits(conditions: list[Expression]) -> Expression:
-    stratum = CaseExpression(conditions[0], ConstantExpression(0))
-    for index, condition in enumerate(conditions[1:], 1):
-        stratum = stratum.when(condition, ConstantExpression(index))
-    return stratum
+_KEPT = (
+    *("document_id", "digest", "rank", "text_id", "id", "declared_origin", "excluded", "generation"),
+    *("generation_exact", "bytes", "words", "tokens", "size"),
+)
+
+
+def _key(conditions: list[Expression], keys: Sequence[int]) -> Expression:
+    one_for_all = len(set(keys)) == 1
+    key = ConstantExpression(keys[0]) if one_for_all else _of_first_that_fits(conditions, keys)
+    return key.cast("UBIGINT")
+
+
+def _of_first_that_fits(conditions: list[Expression], values: Sequence[int]) -> Expression:
+    chosen = CaseExpression(conditions[0], ConstantExpression(values[0]))
+    for condition, value in zip(conditions[1:], values[1:], strict=True):
+        chosen = chosen.when(condition, ConstantExpression(value))
+    return chosen
 
 
 def _hits(conditions: list[Expression]) -> Expression:
     one, none = ConstantExpression(1), ConstantExpression(0)
-    parts = [CaseExpression(condition, one).otherwise(none) for condition in conditions]
-    return reduce(lambda total, part: total + part, parts)
+    return _sum([CaseExpression(condition, one).otherwise(none) for condition in conditions])
+
+
+def _sum(parts: list[Expression]) -> Expression:
+    """Add as a balanced tree: duckdb 2.0 recurses in Python, and fails on a chain of a thousand."""
+    half = len(parts) // 2
+    return _sum(parts[:half]) + _sum(parts[half:]) if half else parts[0]
 
 
 def _take_stock(store: Store, spec: MixSpec) -> tuple[list[Counts], dict[str, int]]:
+    store.run("stage_stock")
     rows = store.ask_records("take_stock")
     if any(row["excluded"] is None and row["hits"] > 1 for row in rows):
         _raise_overlap(store, spec)
@@ -250,10 +315,7 @@ def _take_stock(store: Store, spec: MixSpec) -> tuple[list[Counts], dict[str, in
     for row in rows:
         if row["excluded"] is not None:
             excluded[row["excluded"]] += row["documents"]
-    stock = [row for row in rows if row["excluded"] is None and row["stratum"] is not None]
-    if spec.unit == "tokens" and any(row["tokens"] is None for row in stock):
-        raise ProvError("some texts have no token count yet: count them with `prov tokenize`")
-    return _by_stratum(stock, len(spec.strata)), excluded
+    return _by_stratum(rows, len(spec.strata)), excluded
 
 
 def _raise_overlap(store: Store, spec: MixSpec) -> None:
@@ -274,68 +336,35 @@ def _by_stratum(rows: list[dict[str, Any]], strata: int) -> list[Counts]:
 # -- choosing and ordering
 
 
-def _choose(store: Store, spec: MixSpec, wanted: list[int], held: list[Counts]) -> None:
-    """Leave the chosen documents, in the order of the mix, in the temporary table `drawn`."""
-    for with_cut in (True, False):
-        with store.lend(quota=_quota_table(spec, wanted, held, with_cut)):
-            store.run("stage_ranked")
-            if not store.ask_value("short_strata"):
-                store.run("stage_drawn")
-                return
-    raise AssertionError("the quotas were checked against the stock, yet a stratum fell short")
+@contextmanager
+def _placed(store: Store, seeded: DuckDBPyRelation) -> Iterator[None]:
+    """Lend the rows of a relation as `placed`: each with its place in the permutation that its keys make."""
+    with store.lend(seeded=seeded), store.lend(placed=store.connection.sql(question("placed"))):
+        yield
 
 
-def _quota_table(spec: MixSpec, wanted: list[int], held: list[Counts], with_cut: bool) -> pa.Table:
-    """One row for each stratum and turn: what to take, and the keys of both permutations.
-
-    A quota above the stock takes whole turns first, then a part of one more.
-    """
-    rows = []
-    for index, (stratum, quota, counts) in enumerate(zip(spec.strata, wanted, held, strict=True)):
-        whole = counts.of(spec.unit)
-        seed = spec.seed if stratum.seed is None else stratum.seed
-        choose = {f"choose{n}": key for n, key in enumerate(round_keys(seed, "choose"))}
-        for turn in range(-(-quota // whole) if whole else 0):
-            part = min(whole, quota - turn * whole)
-            order = {f"order{n}": key for n, key in enumerate(round_keys(spec.seed, "order", turn))}
-            rows.append(
-                {
-                    "stratum": index,
-                    "turn": turn,
-                    "unit": spec.unit,
-                    "wanted": part,
-                    "cut": _cut(part, whole, counts.documents) if with_cut else None,
-                    **choose,
-                    **order,
-                }
-            )
+def _quota_table(spec: MixSpec, wanted: list[int], held: list[Counts]) -> pa.Table:
+    """What to take of each stratum in each turn; a quota above the stock takes whole turns, then part of one more."""
+    rows = [
+        {"stratum": index, "turn": turn, "wanted": min(whole, quota - turn * whole)}
+        for index, (quota, whole) in enumerate(zip(wanted, (counts.of(spec.unit) for counts in held), strict=True))
+        for turn in range(-(-quota // whole) if whole else 0)
+    ]
     return pa.Table.from_pylist(rows, schema=_QUOTA)
 
 
-_QUOTA = pa.schema(
-    [
-        ("stratum", pa.int32()),
-        ("turn", pa.int32()),
-        ("unit", pa.string()),
-        ("wanted", pa.int64()),
-        ("cut", pa.uint64()),
-        *((f"{role}{n}", pa.uint64()) for role in ("choose", "order") for n in range(4)),
-    ]
-)
+_QUOTA = pa.schema([("stratum", pa.int32()), ("turn", pa.int32()), ("wanted", pa.int64())])
 
 
-def _cut(part: int, whole: int, documents: int) -> int | None:
-    """The place below which the part almost surely lies, so that only few documents need be ranked.
-
-    Places are uniform; six standard deviations and a tenth are ample. None where no cut would save work.
-    """
-    expected = documents * part / whole
-    ample = (1.1 * expected + 6 * expected**0.5 + 30) / documents
-    return int(ample * 2**64) if ample < 0.9 else None
+def _turn_keys(spec: MixSpec) -> pa.Table:
+    keys = zip(*(round_keys(spec.seed, "order", turn) for turn in range(spec.max_repeats)), strict=True)
+    columns = {f"key{n}": pa.array(column, pa.uint64()) for n, column in enumerate(keys)}
+    return pa.table({"turn": pa.array(range(spec.max_repeats), pa.int32()), **columns})
 
 
 def _digest(store: Store, spec: MixSpec) -> bytes:
     digest = hashlib.sha256(spec.canonical())
-    for (documents,) in store.ask("drawn_digests"):
-        digest.update(documents)
+    for batch in store.stream("drawn_digests"):
+        documents = batch.column("digest").cast(pa.binary(32))
+        digest.update(documents.buffers()[1][32 * documents.offset :][: 32 * len(documents)])
     return digest.digest()

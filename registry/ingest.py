@@ -1,8 +1,8 @@
 """The one door in: rows of files, or of a run, become documents with origin, lineage and a place in the chain."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from provenance.errors import ProvError
 from provenance.origin import canonical
 from registry.carry import Carried, learn
 from registry.lineage import rederive
-from registry.readers import STANDARD_INPUT, Input, Row
+from registry.readers import REJECTED, STANDARD_INPUT, Input, Row, open_file
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
 from registry.store import Batch, Store
 from registry.tokens import Tokenizer, default_tokenizer
 
 STAGE_ROWS = 8192
+STAGE_BYTES = 64_000_000
 
 Progress = Callable[[int], None]
 """Called with the number of rows read since it was last called."""
@@ -55,6 +56,13 @@ class Conflict(ProvError):
         super().__init__(f"{places}: document {item!r} is declared {new}, but {old}{more}: {mend}")
 
 
+ITSELF, LEFT_OUT = -1, -2
+"""What `unresolved_edges` has instead of a number of parents."""
+
+BadPlace = tuple[int, int, str]
+"""Input and number of a staged row, and why it is bad."""
+
+
 @dataclass
 class Feed:
     """An input's name and its rows."""
@@ -72,7 +80,7 @@ def ingest(
     redeclare: bool = False,
     dry_run: bool = False,
     input_digest: bytes | None = None,
-    carried: Carried | None = None,
+    carried: Sequence[Carried] = (),
     progress: Progress = lambda rows: None,
 ) -> Ingested:
     """Take rows in as one batch and one transaction.
@@ -81,7 +89,7 @@ def ingest(
         skip_bad: leave bad rows out, and tell which; else the first one ends the act.
         redeclare: append a declaration where a known document arrives declared in another way.
         dry_run: do all of it, then leave the registry as it was.
-        carried: the lineage of models and mixes that came along with an export.
+        carried: the lineages of models and mixes that came along with exports.
         input_digest: what marks the input as done, for a later act to skip it.
     Raises:
         BadRow: a row cannot become a document.
@@ -108,7 +116,7 @@ class _Act:
         self.fields: set[str] = set()
         self.wrote_something = False
 
-    def carry_out(self, feeds: Iterable[Feed], carried: Carried | None, progress: Progress) -> Ingested:
+    def carry_out(self, feeds: Iterable[Feed], carried: Sequence[Carried], progress: Progress) -> Ingested:
         tokenizer = default_tokenizer(self.store)
         self._stage(feeds, tokenizer, progress)
         self._one_declaration_each()
@@ -117,8 +125,7 @@ class _Act:
         self._settle()
         self._count()
         self._write(tokenizer)
-        if carried:
-            self._learn(carried)
+        self._learn(carried)
         return self.result
 
     # -- from rows to staged rows
@@ -128,36 +135,38 @@ class _Act:
         with self.store.lend(incoming=empty.batch(), incoming_edge=empty.edge_batch()):
             self.store.run("stage_arriving")
             self.store.run("stage_arriving_edge")
-        for feed in feeds:
+        for arriving in self._arrive(feeds, progress):
+            self._insert(arriving, tokenizer)
+
+    def _arrive(self, feeds: Iterable[Feed], progress: Progress) -> Iterator[Arriving]:
+        arriving, columns, told = Arriving(), set[str](), 0
+        for index, feed in enumerate(feeds):
             self.names.append(feed.name)
-            for arriving in self._arrive(feed):
-                self._insert(arriving, tokenizer)
-                progress(len(arriving.rows))
-
-    def _arrive(self, feed: Feed) -> Iterator[Arriving]:
-        arriving = Arriving()
-        seen: set[str] = set()
-        for row in feed.rows:
-            self.result.read += 1
-            seen.update(row.values)
-            try:
-                document_row(row, self.rules, feed.name, arriving, len(self.names) - 1)
-            except Fault as fault:
-                self._reject(feed.name, row.place, f"{fault}{self._hint(fault, row)}", row.values)
-            if len(arriving.rows) >= STAGE_ROWS:
-                yield arriving
-                arriving = Arriving()
-        self._all_columns_seen(feed.name, seen)
+            for row in feed.rows:
+                self.result.read += 1
+                columns.update(row.values)
+                try:
+                    document_row(row, self.rules, feed.name, arriving, index)
+                except Fault as fault:
+                    self._reject(feed.name, row.place, f"{fault}{self._hint(row)}", row.values or row.found)
+                if self.result.read - told >= STAGE_ROWS or arriving.bytes >= STAGE_BYTES:
+                    yield arriving
+                    progress(self.result.read - told)
+                    arriving, told = Arriving(), self.result.read
+        self._all_columns_seen(columns)
         yield arriving
+        progress(self.result.read - told)
 
-    def _hint(self, fault: Fault, row: Row) -> str:
-        if str(fault) != "no text" or not row.values or "text" in row.values:
+    def _hint(self, row: Row) -> str:
+        wanted = self.rules.names["text"]
+        if row.fault or wanted in row.values:
             return ""
-        return f" (its columns are {', '.join(map(str, row.values))}: name the one that holds it with --text-column)"
+        return f" (there is no column {wanted!r} but {_some(row.values)}: name the text's with --text-column)"
 
-    def _all_columns_seen(self, name: str, seen: set[str]) -> None:
-        if missing := [theirs for theirs in self.rules.columns.values() if theirs not in seen and seen]:
-            raise ProvError(f"{name} has no column {missing[0]!r}: its columns are {', '.join(sorted(seen))}")
+    def _all_columns_seen(self, seen: set[str]) -> None:
+        missing = [theirs for theirs in self.rules.columns.values() if theirs not in seen]
+        if missing and seen:
+            raise ProvError(f"there is no column {missing[0]!r}: the columns are {_some(sorted(seen))}")
 
     def _insert(self, arriving: Arriving, tokenizer: Tokenizer | None) -> None:
         rows = arriving.batch()
@@ -169,10 +178,10 @@ class _Act:
             self.store.run("insert_arriving")
             self.store.run("insert_arriving_edge")
 
-    def _reject(self, name: str, place: str, reason: str, values: dict[str, Any]) -> None:
+    def _reject(self, name: str, place: str, reason: str, row: Any) -> None:
         if not self.skip_bad:
             raise BadRow(name, place, reason)
-        self.result.rejected.append(Rejected(name, place, reason, values))
+        self.result.rejected.append(Rejected(name, place, reason, row))
 
     # -- declarations
 
@@ -202,56 +211,53 @@ class _Act:
                 "mend the input, or declare it anew with --redeclare",
                 count,
             )
-        self.result.redeclared = row[0] if row else 0
 
     # -- lineage
 
     def _settle(self) -> None:
         """Resolve parents and derive generations, until no row is left that lineage rules out."""
-        self.store.run("insert_foreign_mixes", made_at=self.batch.made_at, batch_id=self.batch.batch_id)
-        self.store.run("insert_foreign_models", batch_id=self.batch.batch_id)
-        self.store.run("insert_foreign_runs", batch_id=self.batch.batch_id)
-        while bad := self._find_bad():
-            for input, number, place, reason in bad:
-                row = self.store.ask_records("arriving_row", input=input, number=number)
-                if row:
-                    self._reject(self.names[input], place, reason, row[0])
-                    self.store.run("delete_arriving", input=input, number=number)
-
-    def _find_bad(self) -> list[tuple[int, int, str, str]]:
-        return self._bad_parents() or self._circles() or self._contradictions()
-
-    def _bad_parents(self) -> list[tuple[int, int, str, str]]:
         self.store.run("stage_edges")
-        self.result.parents_missing = self.store.ask_value("count_missing_edges")
-        self.store.run("drop_missing_edges")
+        self.result.parents_missing = self.store.ask_value("drop_missing_edges")
+        self.store.run("drop_held_edges")
+        while bad := self._bad_parents() or self._circles() or self._contradictions():
+            self._leave_out(bad)
+
+    def _leave_out(self, bad: list[BadPlace]) -> None:
+        reasons = {(input, number): reason for input, number, reason in reversed(bad)}
+        places = pa.Table.from_pylist([{"input": input, "number": number} for input, number in reasons])
+        with self.store.lend(bad=places):
+            for row in self.store.ask_records("arriving_rows"):
+                input, number, place = row.pop("input"), row.pop("number"), row.pop("place")
+                self._reject(self.names[input], place, reasons[input, number], row)
+            self.store.run("delete_arriving")
+            self.store.run("delete_edges")
+
+    def _bad_parents(self) -> list[BadPlace]:
         return [
-            (input, number, place, _parent_fault(reference, parents))
-            for input, number, place, reference, parents in self.store.ask("unresolved_edges")
+            (input, number, _parent_fault(reference, parents))
+            for input, number, reference, parents in self.store.ask("unresolved_edges")
         ]
 
-    def _circles(self) -> list[tuple[int, int, str, str]]:
+    def _circles(self) -> list[BadPlace]:
         self.store.run("stage_circle")
-        left = None
-        while left != (left := self.store.ask_value("count_circle")) and left:
-            self.store.run("peel_circle")
-        return [
-            (input, number, place, "its parents lead back to itself")
-            for input, number, place in self.store.ask("circle_rows")
-        ]
+        while self.store.ask_value("peel_circle"):
+            pass
+        return [(input, number, "its parents lead back to itself") for input, number in self.store.ask("circle_rows")]
 
-    def _contradictions(self) -> list[tuple[int, int, str, str]]:
+    def _contradictions(self) -> list[BadPlace]:
+        self.store.run("stage_news")
+        self.store.run("complete_known")
+        self.store.run("stage_models")
         while self.store.ask_value("derive_arriving"):
             pass
         return [
             (
                 input,
                 number,
-                place,
                 f"its generation is declared {declared}, but by its lineage it is "
                 f"{'' if exact else 'at least '}{lineage}",
             )
-            for input, number, place, declared, lineage, exact in self.store.ask("contradictions")
+            for input, number, declared, lineage, exact in self.store.ask("contradictions")
         ]
 
     # -- into the registry
@@ -266,6 +272,9 @@ class _Act:
         batch_id, declared = self.batch.batch_id, self.rules.declared
         by = {"by": declared.by, "evidence": declared.evidence}
         self._meet_source()
+        self.store.run("insert_foreign_mixes", made_at=self.batch.made_at, batch_id=batch_id)
+        self.store.run("insert_foreign_models", batch_id=batch_id)
+        self.store.run("insert_foreign_runs", batch_id=batch_id)
         self.store.run("insert_licenses")
         self.store.run(
             "insert_sources", name=declared.source, url=declared.url, consent=declared.consent, batch_id=batch_id
@@ -278,17 +287,16 @@ class _Act:
             self.store.run("insert_fields")
         if tokenizer:
             self.store.run("insert_lengths", tokenizer_id=tokenizer.tokenizer_id)
+        self.result.redeclared = self.store.ask_value("insert_redeclarations", batch_id=batch_id, **by)
         if self.result.redeclared:
-            self.store.run("insert_redeclarations", batch_id=batch_id, **by)
             self.store.run("redeclare_documents", batch_id=batch_id)
-            rederive(self.store)
-        elif edges and self.result.known:
+        if self.result.redeclared or (edges and self.result.known):
             rederive(self.store)
         self.batch.documents, self.batch.bytes = self.result.added, self.result.bytes
         self.wrote_something = bool(self.result.added or self.result.redeclared or edges)
 
-    def _learn(self, carried: Carried) -> None:
-        self.result.learnt = learn(self.store, self.batch, carried)
+    def _learn(self, carried: Sequence[Carried]) -> None:
+        self.result.learnt = sum(learn(self.store, self.batch, one) for one in carried)
         if self.result.learnt:
             rederive(self.store)
             self.wrote_something = True
@@ -312,9 +320,17 @@ def _declared(origin: str | None, generation: int | None, generator: str | None,
     return ", ".join([str(origin)] * bool(origin) + rest) or "nothing"
 
 
+def _some(names: Iterable[str], most: int = 20) -> str:
+    held = list(names)
+    more = f" and {len(held) - most:,} more" if len(held) > most else ""
+    return ", ".join(map(str, held[:most])) + more
+
+
 def _parent_fault(reference: str, parents: int) -> str:
-    if parents < 0:
+    if parents == ITSELF:
         return f"its parent {reference!r} is itself"
+    if parents == LEFT_OUT:
+        return f"its parent {reference!r} is a bad row and was left out"
     if parents == 0:
         return f"its parent {reference!r} is neither in this input nor in the registry"
     return f"its parent {reference!r} is ambiguous: {parents} documents have that id, name one by its digest"
@@ -327,9 +343,9 @@ def input_digest(input: Input, rules: Rules, split: str | None) -> bytes | None:
     """What marks a file as done: its bytes and all that was declared of it; None for standard input."""
     if input.path == STANDARD_INPUT:
         return None
-    with open(input.path, "rb") as stream:
+    with open_file(input.path) as stream:
         content = hashlib.file_digest(stream, "sha256")
-    run = asdict(rules.written_by)["run"].hex() if rules.written_by else None
+    run = rules.written_by.run.hex() if rules.written_by else None
     declared = rules.declared.model_dump(mode="json")
     return hashlib.sha256(
         canonical(["prov-input-1", content.hexdigest(), input.name, declared, dict(rules.columns), run, split])
@@ -343,7 +359,13 @@ def is_done(store: Store, digest: bytes | None) -> bool:
 
 def write_rejected(registry: Path, rejected: list[Rejected]) -> Path:
     """Append bad rows with their reasons to `<registry>.rejected.jsonl`, and tell where that is."""
-    path = registry.with_name(registry.name + ".rejected.jsonl")
-    with open(path, "a", encoding="ascii") as stream:
-        stream.writelines(row.line() for row in rejected)
+    path = registry.with_name(registry.name + REJECTED)
+    try:
+        with open(path, "a", encoding="ascii") as stream:
+            stream.writelines(row.line() for row in rejected)
+    except OSError as error:
+        raise ProvError(
+            f"cannot write the {len(rejected):,} bad rows to {path}: {error.strerror}; the good ones are taken in, "
+            "make room for that file and take the same input in again"
+        ) from error
     return path

@@ -5,10 +5,11 @@ from typing import Any
 
 from provenance.errors import Ambiguous, NotFound, ProvError
 from provenance.origin import Generation, canonical, model_digest, run_digest
+from registry.carry import Carried, learn
 from registry.rows import WrittenBy
 from registry.store import Store
 
-RUN_KINDS = ("generate", "edit", "train")
+RUN_KINDS = ("generate", "edit")
 
 
 @dataclass(frozen=True)
@@ -47,43 +48,60 @@ def record_model(
     Args:
         mix: digest or id of the mix it was trained on; None for a foreign model.
         base: name or digest of the model it was fine-tuned from.
+        path: where its weights lie; another one than before moves it.
+        spec, seed: how it was trained.
         generation: declared, for a foreign model alone; otherwise lineage tells.
     Raises:
-        NotFound: there is no such mix or base model.
-        ProvError: a model of that name was trained otherwise.
+        NotFound, Ambiguous: there is no such mix or base model, or several.
+        ProvError: a model of that name was trained otherwise, or its generation is not for declaring.
     """
-    if mix and generation is not None:
-        raise ProvError(f"model {name!r} has a mix, so its generation follows from it: leave --generation out")
-    mix_id, mix_key = find_mix(store, mix) if mix else (None, None)
+    mix_key = find_mix(store, mix)[1] if mix else None
     base_model = find_model(store, base) if base else None
+    _check_declared(name, generation, mix, base_model)
     digest = model_digest(name, generation, base_model.digest if base_model else None, mix_key, spec, seed)
-    _refuse_second(store, name, digest, foreign=mix is None)
+    if mix:
+        _refuse_second(store, name, digest)
+    model = {
+        "name": name,
+        "digest": digest.hex(),
+        "base": base_model.digest.hex() if base_model else None,
+        "mix": mix_key.hex() if mix_key else None,
+        "declared": generation,
+        "path": path,
+        "is_stub": False,
+    }
+    is_trained = mix or spec is not None or seed is not None
+    runs = [_run_record("train", digest, mix_key, spec, seed)] if is_trained else []
     with store.batch("record") as batch:
-        if store.ask("model_by_digest", digest=digest):
+        was_known = bool(store.ask("model_by_digest", digest=digest))
+        learnt = learn(store, batch, Carried(models=[model], runs=runs))
+        moved = path is not None and store.ask_value("move_model", digest=digest, path=path)
+        if not (learnt or moved):
             batch.abandon()
-            return find_model(store, digest.hex())
-        known = base_model.generation if base_model and not mix else Generation(generation, generation is not None)
-        store.run(
-            "insert_model",
-            name=name,
-            digest=digest,
-            base_model_id=base_model.model_id if base_model else None,
-            generation=known.number,
-            generation_exact=known.exact,
-            path=path,
-            is_foreign=mix is None,
-            batch_id=batch.batch_id,
+        elif learnt and was_known:
+            rederive(store)
+        elif learnt:
+            store.run("derive_models", model_id=store.ask_value("model_by_digest", digest=digest))
+    return find_model(store, digest.hex())
+
+
+def _check_declared(name: str, generation: int | None, mix: str | None, base: Model | None) -> None:
+    if generation is None:
+        return
+    if mix:
+        raise ProvError(f"model {name!r} has a mix, so its generation follows from it: leave --generation out")
+    if generation < 1:
+        raise ProvError(f"model {name!r} is declared of generation {generation}: a model is of generation 1 or more")
+    if base and generation < (base.generation.number or 0):
+        raise ProvError(
+            f"model {name!r} is declared of generation {generation}, but its base {base.name!r} is of generation "
+            f"{base.generation}: declare that or more, or leave --generation out"
         )
-        model = find_model(store, digest.hex())
-        if mix:
-            _insert_run(store, "train", model, batch.batch_id, mix_id, mix_key, spec, seed)
-            store.run("derive_models", model_id=model.model_id)
-        return find_model(store, digest.hex())
 
 
-def _refuse_second(store: Store, name: str, digest: bytes, foreign: bool) -> None:
+def _refuse_second(store: Store, name: str, digest: bytes) -> None:
     for other in store.ask_records("models_by_name", name=name):
-        if not foreign and not other["is_foreign"] and other["digest"] != digest:
+        if not other["is_foreign"] and other["digest"] != digest:
             raise ProvError(
                 f"a model {name!r} is recorded already ({other['digest'].hex()[:12]}), trained otherwise: "
                 "record this one under another name"
@@ -95,39 +113,29 @@ def record_run(store: Store, model: str, spec: Any = None, seed: int | None = No
 
     Raises:
         NotFound, Ambiguous: `model` names no single model.
+        ProvError: there is no such kind of run.
     """
-    found = find_model(store, model)
+    if kind not in RUN_KINDS:
+        raise ProvError(
+            f"no kind of run {kind!r}: there is {', '.join(RUN_KINDS)}; training is recorded with its model"
+        )
+    run = _run_record(kind, find_model(store, model).digest, None, spec, seed)
     with store.batch("record") as batch:
-        digest = _insert_run(store, kind, found, batch.batch_id, None, None, spec, seed)
-        if digest is None:
+        if not learn(store, batch, Carried(runs=[run])):
             batch.abandon()
-        return find_run(store, run_digest(kind, found.digest, None, spec, seed).hex())
+    return find_run(store, run["digest"])
 
 
-def _insert_run(
-    store: Store,
-    kind: str,
-    model: Model,
-    batch_id: int,
-    mix_id: int | None,
-    mix: bytes | None,
-    spec: Any,
-    seed: int | None,
-) -> bytes | None:
-    digest = run_digest(kind, model.digest, mix, spec, seed)
-    if store.ask("run_by_digest", digest=digest.hex()):
-        return None
-    store.run(
-        "insert_run",
-        digest=digest,
-        kind=kind,
-        model_id=model.model_id,
-        mix_id=mix_id,
-        spec=canonical(spec).decode() if spec is not None else None,
-        seed=seed,
-        batch_id=batch_id,
-    )
-    return digest
+def _run_record(kind: str, model: bytes, mix: bytes | None, spec: Any, seed: int | None) -> dict[str, Any]:
+    return {
+        "digest": run_digest(kind, model, mix, spec, seed).hex(),
+        "kind": kind,
+        "model": model.hex(),
+        "mix": mix.hex() if mix else None,
+        "spec": canonical(spec).decode() if spec is not None else None,
+        "seed": seed,
+        "is_stub": False,
+    }
 
 
 def find_model(store: Store, wanted: str) -> Model:
@@ -169,6 +177,21 @@ def find_mix(store: Store, wanted: str) -> tuple[int, bytes]:
     if len(rows) > 1:
         raise Ambiguous("mix", wanted, (digest.hex() for _, digest in rows))
     mix_id, digest = rows[0]
+    return mix_id, digest
+
+
+def find_manifest(store: Store, wanted: str) -> tuple[int, bytes]:
+    """Like `find_mix`, of a mix whose documents are held here.
+
+    Raises:
+        ProvError: the mix is known by its digest alone.
+    """
+    mix_id, digest = find_mix(store, wanted)
+    if store.ask_value("mix_is_foreign", mix_id=mix_id):
+        raise ProvError(
+            f"mix {digest.hex()[:12]} is known by its digest alone, its documents were never recorded here: "
+            "take in an export of it, or of what descends from it, made --with-lineage"
+        )
     return mix_id, digest
 
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from math import floor
+from math import ceil, lcm
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -19,6 +19,7 @@ from registry.where import Where
 Unit = Literal["documents", "bytes", "words", "tokens"]
 UNITS: tuple[Unit, ...] = ("documents", "bytes", "words", "tokens")
 MAX_SEED = 2**53 - 1  # the largest integer that canonical JSON carries
+MAX_REPEATS = 1000
 
 
 class Stratum(BaseModel):
@@ -48,16 +49,16 @@ class MixSpec(BaseModel):
     unit: Unit = "documents"
     where: Where | None = None
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
-    max_repeats: int = Field(default=1, ge=1, le=1000)
+    max_repeats: int = Field(default=1, ge=1, le=MAX_REPEATS)
     unknown: Literal["exclude", "human", "model", "unknown"] = "exclude"
     mixed: Literal["exclude", "human", "model", "mixed"] = "exclude"
 
     @field_validator("strata")
     @classmethod
     def _shares_sum_to_one(cls, strata: tuple[Stratum, ...]) -> tuple[Stratum, ...]:
-        total = sum(exact(stratum.share) for stratum in strata)
+        total = sum((Decimal(repr(stratum.share)) for stratum in strata), Decimal(0))
         if total != 1:
-            raise ValueError(f"the shares sum to {float(total):g}, they must sum to 1")
+            raise ValueError(f"the shares sum to {total.normalize():f}, they must sum to 1")
         return strata
 
     @model_validator(mode="after")
@@ -81,11 +82,20 @@ def exact(share: float) -> Fraction:
 
 
 def real_frac(share: float) -> tuple[Stratum, ...]:
-    """The strata of a mix of human and model text, `share` of it human."""
-    synthetic = float(1 - Decimal(repr(share)))
+    """The strata of a mix of human and model text, `share` of it human.
+
+    Raises:
+        ProvError: it is no share.
+
+    >>> [stratum.share for stratum in real_frac(1 / 7)]
+    [0.142857142857143, 0.857142857142857]
+    """
+    if not 0 <= share <= 1:  # not a number neither
+        raise ProvError(f"the share of human text is to be {share:g}: give a number from 0 to 1")
+    real = round(share, 15)  # to 15 decimals a number and what it lacks to one are both exact
     return (
-        Stratum(where=Where.equals("origin", "human"), share=share),
-        Stratum(where=Where.equals("origin", "model"), share=synthetic),
+        Stratum(where=Where.equals("origin", "human"), share=real),
+        Stratum(where=Where.equals("origin", "model"), share=round(1 - real, 15)),
     )
 
 
@@ -132,64 +142,89 @@ def allocate(spec: MixSpec, size: int) -> list[int]:
     Returns:
         One quota a stratum, summing to `size`; ties of remainders go to the earlier stratum.
     """
-    ideal = [exact(stratum.share) * size for stratum in spec.strata]
-    quotas = [floor(part) for part in ideal]
-    by_remainder = sorted(range(len(ideal)), key=lambda index: (quotas[index] - ideal[index], index))
+    return _share_out(_parts(spec), size)
+
+
+def _parts(spec: MixSpec) -> list[int]:
+    """The shares as whole numbers, each of which is to their sum as the share is to one."""
+    shares = [exact(stratum.share) for stratum in spec.strata]
+    whole = lcm(*(share.denominator for share in shares))
+    return [share.numerator * (whole // share.denominator) for share in shares]
+
+
+def _share_out(parts: list[int], size: int) -> list[int]:
+    whole = sum(parts)
+    quotas, remainders = map(list, zip(*(divmod(part * size, whole) for part in parts), strict=True))
+    by_remainder = sorted(range(len(parts)), key=lambda index: (-remainders[index], index))
     for index in by_remainder[: size - sum(quotas)]:
         quotas[index] += 1
     return quotas
 
 
-def feasible(spec: MixSpec, size: int, available: Sequence[int]) -> bool:
-    """Whether each stratum has what its quota asks for."""
-    return all(quota <= held for quota, held in zip(allocate(spec, size), available, strict=True))
-
-
 def largest(spec: MixSpec, available: Sequence[int]) -> int:
-    """The largest size that the shares allow.
+    """The largest size that the shares allow; 0 where a stratum has a share and nothing to fill it.
 
     Args:
         available: what each stratum has in the spec's unit, repeats counted in.
     """
-    shares = [(exact(stratum.share), held) for stratum, held in zip(spec.strata, available, strict=True)]
-    if any(share and not held for share, held in shares):
+    parts = _parts(spec)
+    asked = [(part, held) for part, held in zip(parts, available, strict=True) if part]
+    if not all(held for _, held in asked):
         return 0
-    size = min(floor((held + 1) / share) for share, held in shares if share)
-    while size and not feasible(spec, size, available):
-        size -= 1  # a quota exceeds its exact part by less than one, so this ends within a few steps
+    # Of n strata, one whose remainder is above (n - 1) / n is always rounded up: n - 1 others cannot outbid it.
+    n = len(asked)
+    size = min((n * held + n - 1) * sum(parts) // (n * part) for part, held in asked)
+    while any(quota > held for quota, held in zip(_share_out(parts, size), available, strict=True)):
+        size -= 1
     return size
 
 
 class Shortfall(ProvError):
     """A mix asks for more than the registry holds."""
 
-    def __init__(self, stratum: Stratum, wanted: int, held: int, best: int, unit: Unit) -> None:
-        self.stratum, self.wanted, self.held, self.best, self.unit = stratum, wanted, held, best, unit
-        flag = "--docs" if unit == "documents" else f"--{unit}"
-        mend = f"use {flag} {best} or less, allow --max-repeats, or other shares" if best else "ask for other shares"
+    def __init__(
+        self, stratum: Stratum, wanted: int, held: int, best: int, spec: MixSpec, repeats: int | None, excluded: int
+    ) -> None:
+        self.stratum, self.wanted, self.held, self.best, self.unit = stratum, wanted, held, best, spec.unit
+        flag = "--docs" if spec.unit == "documents" else f"--{spec.unit}"
+        mends = [f"use {flag} {best}"] if best else []
+        mends += [f"allow --max-repeats {repeats}"] if repeats else []
+        repeated = f", {held * spec.max_repeats:,} with repeats" if spec.max_repeats > 1 and held else ""
+        if excluded and not held:
+            repeated = f" and leaves out {excluded:,} documents of unknown or mixed origin"
+            mends += ["say with --unknown and --mixed what those count as"]
         super().__init__(
-            f"the mix needs {wanted:,} {unit} of {stratum}, the registry holds {held:,} "
-            f"(the most at these shares is {best:,} {unit}): {mend}"
+            f"the mix needs {wanted:,} {spec.unit} of {stratum}, the registry holds {held:,}{repeated} "
+            f"(the most at these shares is {best:,} {spec.unit}): {', '.join([*mends, ''])}or ask for other shares"
         )
 
 
-def quotas(spec: MixSpec, available: Sequence[int]) -> list[int]:
+def quotas(spec: MixSpec, stock: Sequence[int], excluded: int = 0) -> list[int]:
     """The quotas of a spec, checked against what there is.
 
+    Args:
+        stock: what each stratum holds in the spec's unit, each document once.
+        excluded: how many documents a policy leaves out, for the message.
     Raises:
         Shortfall: a stratum has less than its quota, or the largest mix would be empty.
     """
-    best = largest(spec, available)
-    if spec.size is None and not best:
-        empty = next(
-            stratum for stratum, held in zip(spec.strata, available, strict=True) if stratum.share and not held
-        )
-        raise Shortfall(empty, 1, 0, 0, spec.unit)
-    wanted = allocate(spec, best if spec.size is None else spec.size)
-    for stratum, quota, held in zip(spec.strata, wanted, available, strict=True):
-        if quota > held:
-            raise Shortfall(stratum, quota, held, best, spec.unit)
+    best = largest(spec, [held * spec.max_repeats for held in stock])
+    size = spec.size or best
+    # Nothing is possible: say what is missing, of which the largest mix would need at least one.
+    wanted = allocate(spec, size) if size else [ceil(stratum.share) for stratum in spec.strata]
+    for stratum, quota, held in zip(spec.strata, wanted, stock, strict=True):
+        if quota > held * spec.max_repeats:
+            raise Shortfall(stratum, quota, held, best, spec, _repeats(wanted, stock), excluded)
     return wanted
+
+
+def _repeats(wanted: Sequence[int], stock: Sequence[int]) -> int | None:
+    """How often documents must repeat for all quotas; None where no number of repeats is enough."""
+    asked = [(quota, held) for quota, held in zip(wanted, stock, strict=True) if quota]
+    if not all(held for _, held in asked):
+        return None
+    repeats = max(-(-quota // held) for quota, held in asked)
+    return repeats if repeats <= MAX_REPEATS else None
 
 
 # -- order
@@ -213,7 +248,7 @@ def round_keys(seed: int, role: str, turn: int = 0) -> tuple[int, ...]:
 def place(rank: int, keys: Sequence[int]) -> int:
     """Where a document stands in a seeded permutation of all 64-bit ranks.
 
-    This is the plain form of what `draw.sql` computes.
+    This is the plain form of what `placed.sql` computes.
     """
     left, right = rank >> 32, rank & _HALF
     for key in keys:

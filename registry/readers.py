@@ -7,13 +7,13 @@ import csv
 import glob
 import io
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,7 @@ from registry.carry import is_record
 
 Split = Literal["paragraphs", "lines"]
 COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
+REJECTED = ".rejected.jsonl"
 STANDARD_INPUT = Path("-")
 
 
@@ -39,32 +40,57 @@ class Input:
         return None if self.path == STANDARD_INPUT else self.path.stat().st_size
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row as it came: its number in the file from 1, where that is, and its columns; or why it is bad."""
+class Row(NamedTuple):
+    """One row as it came: its number in the file from 1, where that is, and its columns.
+
+    A row that cannot be told into columns has a `fault` instead, and in `found` what stands there.
+    """
 
     number: int
     place: str
     values: dict[str, Any]
     fault: str | None = None
+    found: Any = None
 
 
 @dataclass
 class Opened:
-    """An input while it is read."""
+    """An input while it is read; `position` tells how many bytes of the file have been."""
 
     input: Input
     stream: BinaryIO
     split: Split | None
+    position: Callable[[], int] = lambda: 0
+
+
+@dataclass
+class Meter:
+    """How far into all its inputs an act of reading is, in bytes as they lie on disk."""
+
+    finished: int = 0
+    opened: Opened | None = None
+
+    @property
+    def bytes(self) -> int:
+        return self.finished + (self.opened.position() if self.opened else 0)
+
+    def finish(self) -> None:
+        """The input that was being read is read to its end."""
+        self.finished, self.opened = self.finished + (self.opened.input.bytes or 0 if self.opened else 0), None
 
 
 Reader = Callable[[Opened], Iterator[Row]]
+
+
+class Unreadable(Exception):
+    """Why a file is not of its format, for a reader to raise."""
 
 
 class BrokenFile(ProvError):
     """A file that cannot be read to its end."""
 
     def __init__(self, name: str, place: str, reason: str) -> None:
+        self.name, self.place, self.reason = name, place, reason
         super().__init__(f"{name} is broken {place}: {reason}; nothing of it was kept, mend the file and try again")
 
 
@@ -76,35 +102,47 @@ def find_inputs(arguments: Iterable[str | Path]) -> tuple[list[Input], list[Path
     Raises:
         ProvError: an argument names nothing, or a file of a format that is not known.
     """
+    paths = [Path(argument) for argument in arguments]
+    if paths.count(STANDARD_INPUT) > 1:
+        raise ProvError("standard input is named twice: it can be read once, leave one - out")
     inputs: list[Input] = []
     passed_over: list[Path] = []
-    for argument in arguments:
-        path = Path(argument)
-        if path == STANDARD_INPUT:
-            inputs.append(Input(path, "-"))
-        elif path.is_dir():
-            files = [
-                file
-                for file in sorted(path.rglob("*"))
-                if file.is_file() and not _hidden(file, path) and not is_record(file)
-            ]
-            known = [file for file in files if _reader_of(file)]
+    for path in paths:
+        if path.is_dir():
+            known, other = _in_folder(path)
             inputs += [Input(file, file.relative_to(path).as_posix()) for file in known]
-            passed_over += [file for file in files if not _reader_of(file)]
+            passed_over += other
         else:
             inputs += [Input(file, file.name) for file in _files(path)]
     if not inputs:
-        raise ProvError(f"nothing to read in {' '.join(map(str, arguments))}: wanted {_known_formats()}")
+        raise ProvError(f"nothing to read in {' '.join(map(str, paths))}: wanted {_known_formats()}")
+    if badly_named := [input for input in inputs if any("\ud800" <= char <= "\udfff" for char in input.name)]:
+        raise ProvError(f"the file name {badly_named[0].name!r} is not UTF-8: rename it, ids are made of it")
     return inputs, passed_over
 
 
+def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files of a folder that can be read, and what is passed over: other formats, and links that lead away."""
+    found = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if (file.is_symlink() or not file.is_dir()) and not _hidden(file, folder) and not is_record(file)
+    ]
+    known = [file for file in found if file.is_file() and _reader_of(file) and not file.name.endswith(REJECTED)]
+    return known, sorted(set(found) - set(known))
+
+
 def _files(path: Path) -> list[Path]:
+    if path == STANDARD_INPUT:
+        return [path]
     files = [path] if path.exists() else [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]
     if not files:
         raise ProvError(f"no file {path}: name a file, a folder, a glob, or - for standard input")
     for file in files:
-        if not file.is_file():
+        if file.is_dir():
             raise ProvError(f"{file} is no file: a glob must name files; give the folder itself to read it whole")
+        if not file.is_file():
+            raise ProvError(f"{file} is no plain file: name one, or use - for standard input")
         if not _reader_of(file):
             raise ProvError(f"{file} has no known format: wanted {_known_formats()}")
     return files
@@ -115,20 +153,24 @@ def _hidden(file: Path, folder: Path) -> bool:
 
 
 def _known_formats() -> str:
-    return f"{', '.join(READERS)} (and {', '.join(COMPRESSION)} of them)"
+    return f"{', '.join(READERS)}, or {' or '.join(COMPRESSION)} of those (Parquet compresses itself)"
 
 
 def _reader_of(path: Path) -> Reader | None:
     if path == STANDARD_INPUT:
         return read_jsonl
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSION:
-        suffixes.pop()
-    return READERS.get(suffixes[-1]) if suffixes else None
+    *_, before, last = "", "", *(suffix.lower() for suffix in path.suffixes)
+    if last not in COMPRESSION:
+        return READERS.get(last)
+    return READERS.get(before) if before not in SELF_COMPRESSED else None
 
 
-def read(input: Input, split: Split | None = None) -> Iterator[Row]:
+def read(input: Input, split: Split | None = None, meter: Meter | None = None) -> Iterator[Row]:
     """All rows of an input, in its order.
+
+    Args:
+        split: cut a text file into paragraphs or lines.
+        meter: tells, while the rows are read, how far into the file they are.
 
     Raises:
         BrokenFile: the file ends early, or is not of its format.
@@ -136,27 +178,41 @@ def read(input: Input, split: Split | None = None) -> Iterator[Row]:
     """
     reader = _reader_of(input.path)
     assert reader, f"find_inputs let {input.path} through"
-    last = 0
-    try:
-        with _open(input.path) as stream:
-            for row in reader(Opened(input, stream, split)):
-                last = row.number
+    meter = meter or Meter()
+    with _open(input, split) as opened:
+        meter.opened = opened
+        place = "at its start"
+        try:
+            for row in reader(opened):
+                place = f"after {row.place}"
                 yield row
-    except (EOFError, pa.ArrowException, csv.Error, OSError) as error:
-        place = f"after row {last}" if last else "at its start"
-        raise BrokenFile(input.name, place, str(error).splitlines()[0]) from error
+            meter.finish()
+        except (Unreadable, EOFError, pa.ArrowException, csv.Error, OSError) as error:
+            raise BrokenFile(input.name, place, str(error).partition("\n")[0]) from error
 
 
-def _open(path: Path) -> BinaryIO:
-    if path == STANDARD_INPUT:
-        return sys.stdin.buffer
+@contextmanager
+def _open(input: Input, split: Split | None) -> Iterator[Opened]:
+    if input.path == STANDARD_INPUT:
+        yield Opened(input, sys.stdin.buffer, split)
+        return
+    compression = COMPRESSION.get(input.path.suffix.lower())
+    with open_file(input.path) as file:
+        stream = io.BufferedReader(pa.CompressedInputStream(file, compression), 1 << 20) if compression else file
+        with stream:
+            yield Opened(input, stream, split, file.tell)
+
+
+def open_file(path: Path) -> io.BufferedReader:
+    """The bytes of a file, as they are.
+
+    Raises:
+        ProvError: it cannot be read.
+    """
     try:
-        stream = pa.input_stream(str(path), compression=COMPRESSION.get(path.suffix.lower()))
+        return io.BufferedReader(io.FileIO(path), 1 << 20)
     except OSError as error:
-        raise ProvError(f"cannot read {path}: {error.strerror or error}") from error
-    if _reader_of(path) is read_parquet:
-        return open(path, "rb")
-    return io.BufferedReader(stream, 1 << 20)
+        raise ProvError(f"cannot read {path}: {error.strerror}; name a file that can be read") from error
 
 
 # -- JSON lines
@@ -174,16 +230,22 @@ def read_jsonl(opened: Opened) -> Iterator[Row]:
 def _json_row(number: int, line: bytes) -> Row:
     place = f"line {number:,}"
     try:
-        values = _DECODER.decode(line.decode())
+        values = JSON_DECODER.decode(line.decode())
     except UnicodeDecodeError as error:
-        return Row(number, place, {}, f"invalid UTF-8 at byte {error.start + 1} of the line")
+        fault = f"invalid UTF-8 at byte {error.start + 1} of the line"
     except json.JSONDecodeError as error:
-        return Row(number, place, {}, f"invalid JSON at column {error.colno}: {error.msg}")
+        fault = f"invalid JSON at column {error.colno}: {error.msg}; wanted one whole object on the line"
     except (ValueError, RecursionError) as error:
-        return Row(number, place, {}, f"invalid JSON: {error}")
-    if not isinstance(values, dict):
-        return Row(number, place, {}, f"wanted a JSON object, found {line[:40].decode(errors='replace').strip()}")
-    return Row(number, place, values)
+        fault = f"invalid JSON: {error}"
+    else:
+        if isinstance(values, dict):
+            return Row(number, place, values)
+        fault = f"wanted a JSON object, found {line[:40].decode(errors='replace').strip()}"
+    return Row(number, place, {}, fault, _shown(line))
+
+
+def _shown(content: bytes) -> str:
+    return content.decode(errors="backslashreplace").rstrip("\r\n")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -198,7 +260,8 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+JSON_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+"""JSON to the letter: no key twice, no NaN; `ValueError` or `RecursionError` says what is wrong."""
 
 
 # -- CSV and TSV
@@ -217,23 +280,28 @@ def read_tsv(opened: Opened) -> Iterator[Row]:
 def _read_separated(opened: Opened, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(sys.maxsize)
     # Bytes that are not UTF-8 come through as lone surrogates, so that the row that holds them can be named.
-    lines = io.TextIOWrapper(opened.stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    records = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = next(records, None)
-    if header is None:
-        return
-    if len(set(header)) < len(header):
-        raise csv.Error(f"a column stands twice in the header {', '.join(header)}")
-    start = records.line_num + 1
-    for number, fields in enumerate((fields for fields in records if fields), 1):
-        yield _separated_row(number, f"line {start:,}", header, fields)
-        start = records.line_num + 1
+    with io.TextIOWrapper(opened.stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        records = csv.reader(lines, delimiter=delimiter, strict=True)
+        header = next((fields for fields in records if fields), [])
+        _no_column_twice(header)
+        number, start = 0, records.line_num + 1
+        for fields in records:
+            if fields:
+                number += 1
+                yield _separated_row(number, f"line {start:,}", header, fields)
+            start = records.line_num + 1
 
 
 def _separated_row(number: int, place: str, header: list[str], fields: list[str]) -> Row:
     if len(fields) != len(header):
-        return Row(number, place, {}, f"wanted {len(header)} fields ({', '.join(header)}), found {len(fields)}")
+        fault = f"wanted {len(header)} fields ({', '.join(header)}), found {len(fields)}"
+        return Row(number, place, {}, fault, fields)
     return Row(number, place, {name: field or None for name, field in zip(header, fields, strict=True)})
+
+
+def _no_column_twice(names: list[str]) -> None:
+    if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise Unreadable(f"the column {twice[0]!r} stands twice in {', '.join(names)}")
 
 
 # -- Parquet
@@ -242,6 +310,9 @@ def _separated_row(number: int, place: str, header: list[str], fields: list[str]
 def read_parquet(opened: Opened) -> Iterator[Row]:
     """The rows of a Parquet file, a few thousand at a time."""
     with pq.ParquetFile(opened.stream) as file:
+        opened.position = lambda: (opened.input.bytes or 0) * number // max(file.metadata.num_rows, 1)
+        number = 0
+        _no_column_twice(file.schema_arrow.names)
         records = chain.from_iterable(map(_records, file.iter_batches(batch_size=4096)))
         for number, (values, fault) in enumerate(records, 1):
             yield Row(number, f"row {number:,}", values, fault)
@@ -249,13 +320,19 @@ def read_parquet(opened: Opened) -> Iterator[Row]:
 
 def _records(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], str | None]]:
     try:
-        yield from ((values, None) for values in batch.to_pylist())
-    except UnicodeDecodeError as error:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError) as error:  # one bad value fails the whole batch: find the row that holds it
         if batch.num_rows == 1:
-            yield {}, f"invalid UTF-8 in a string ({error.reason})"
+            yield {}, f"a value cannot be read: {_reason(error)}"
         else:
             for index in range(batch.num_rows):
                 yield from _records(batch.slice(index, 1))
+    else:
+        yield from ((values, None) for values in rows)
+
+
+def _reason(error: Exception) -> str:
+    return f"invalid UTF-8 ({error.reason})" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 # -- plain text
@@ -265,32 +342,38 @@ def read_text(opened: Opened) -> Iterator[Row]:
     """A text file: whole, by paragraphs (set apart by blank lines) or by lines; bytes are kept as they are."""
     if opened.split == "lines":
         return _lines(opened.stream)
-    whole = opened.stream.read()
     if opened.split == "paragraphs":
-        return _paragraphs(whole)
-    return iter([_text_row(1, "whole file", whole)])
+        return _paragraphs(opened.stream)
+    return iter([_text_row(1, "whole file", opened.stream.read())])
 
 
-_BLANK_LINES = re.compile(rb"(?:[ \t]*\r?\n){2,}")
-
-
-def _paragraphs(whole: bytes) -> Iterator[Row]:
-    parts = (part.strip(b"\r\n") for part in _BLANK_LINES.split(whole))
-    for number, part in enumerate((part for part in parts if part.strip()), 1):
-        yield _text_row(number, f"paragraph {number:,}", part)
+def _paragraphs(stream: BinaryIO) -> Iterator[Row]:
+    number, lines = 0, list[bytes]()
+    for line_number, line in enumerate(chain(stream, [b""]), 1):
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            number += 1
+            place = f"paragraph {number:,} (line {line_number - len(lines):,})"
+            yield _text_row(number, place, _without_end(b"".join(lines)))
+            lines.clear()
 
 
 def _lines(stream: BinaryIO) -> Iterator[Row]:
     for number, line in enumerate(stream, 1):
         if line.strip():
-            yield _text_row(number, f"line {number:,}", line.rstrip(b"\r\n"))
+            yield _text_row(number, f"line {number:,}", _without_end(line))
+
+
+def _without_end(line: bytes) -> bytes:
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _text_row(number: int, place: str, content: bytes) -> Row:
     try:
         return Row(number, place, {"text": content.decode()})
     except UnicodeDecodeError as error:
-        return Row(number, place, {}, f"invalid UTF-8 at byte {error.start + 1}")
+        return Row(number, place, {}, f"invalid UTF-8 at byte {error.start + 1}", _shown(content))
 
 
 READERS: dict[str, Reader] = {
@@ -302,3 +385,5 @@ READERS: dict[str, Reader] = {
     ".tsv": read_tsv,
     ".txt": read_text,
 }
+
+SELF_COMPRESSED = frozenset({".parquet"})

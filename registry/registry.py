@@ -10,9 +10,9 @@ from provenance.errors import ProvError
 from registry import audit, carry
 from registry.draw import Drawn, draw
 from registry.ingest import Feed, Ingested, ingest, input_digest, is_done, write_rejected
-from registry.lineage import Model, Run, find_mix, record_model, record_run, written_by
+from registry.lineage import Model, Run, find_manifest, record_model, record_run, written_by
 from registry.mix import MixSpec
-from registry.readers import Input, Row, Split, find_inputs, read
+from registry.readers import Input, Meter, Row, Split, find_inputs, read
 from registry.rows import MAX_BYTES, Declared, Rules
 from registry.store import Store
 from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
@@ -48,6 +48,7 @@ class Registry(Store):
         commit_each_file: bool = False,
         dry_run: bool = False,
         progress: Progress = _silent,
+        meter: Meter | None = None,
     ) -> Ingested:
         """Take in files, folders, globs or standard input (`-`) as one batch.
 
@@ -57,13 +58,15 @@ class Registry(Store):
             run: the run that wrote the texts, by (the start of) its digest.
             split: cut `.txt` files into paragraphs or lines; else each is one text.
             commit_each_file: make each file a batch of its own, and pass over files that are done.
+            progress: called with the number of rows read since the last call.
+            meter: tells meanwhile how many bytes of the files have been read.
         Raises:
             BadRow, Conflict, BrokenFile, NotFound: and then nothing was taken in.
         """
         arguments = list(inputs)
         files, _ = find_inputs(arguments)
         rules = self._rules(declared, columns, run, max_bytes)
-        carried = _carried(arguments)
+        carried = carry.read_folders(arguments)
         options: dict[str, Any] = {
             "skip_bad": skip_bad,
             "redeclare": redeclare,
@@ -71,22 +74,27 @@ class Registry(Store):
             "progress": progress,
         }
         if commit_each_file:
-            result = self._ingest_each(files, rules, split, options)
+            result = self._ingest_each(files, rules, split, meter, options)
+            result += ingest(self, [], rules, carried=carried, **options)
         else:
-            feeds = (Feed(file.name, read(file, split)) for file in files)
+            feeds = (Feed(file.name, read(file, split, meter)) for file in files)
             result = ingest(self, feeds, rules, carried=carried, **options)
         if result.rejected and not dry_run:
             write_rejected(self.path, result.rejected)
         return result
 
-    def _ingest_each(self, files: list[Input], rules: Rules, split: Split | None, options: dict[str, Any]) -> Ingested:
+    def _ingest_each(
+        self, files: list[Input], rules: Rules, split: Split | None, meter: Meter | None, options: dict[str, Any]
+    ) -> Ingested:
         result = Ingested()
         for file in files:
             digest = input_digest(file, rules, split)
             if is_done(self, digest):
                 result.skipped_files += 1
             else:
-                result += ingest(self, [Feed(file.name, read(file, split))], rules, input_digest=digest, **options)
+                result += ingest(
+                    self, [Feed(file.name, read(file, split, meter))], rules, input_digest=digest, **options
+                )
         return result
 
     def _rules(
@@ -150,11 +158,11 @@ class Registry(Store):
 
     def texts(self, mix: str, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
         """Stream a mix in its order, as Arrow batches of `text` and `provenance`."""
-        return self.ask_batches("mix_texts", rows, mix_id=find_mix(self, mix)[0])
+        return self.ask_batches("mix_texts", rows, mix_id=find_manifest(self, mix)[0])
 
     def mix_size(self, mix: str) -> int:
         """How many documents a mix has, repeats counted."""
-        size: int = self.ask_value("mix_size", mix_id=find_mix(self, mix)[0])
+        size: int = self.ask_value("mix_size", mix_id=find_manifest(self, mix)[0])
         return size
 
     def export(self, mix: str, target: Export, progress: Progress = _silent) -> Path:
@@ -190,9 +198,3 @@ class Registry(Store):
     def list(self, kind: audit.Kind, limit: int | None = None) -> "list[dict[str, Any]]":
         """The things of one kind, newest first."""
         return audit.listing(self, kind, limit)
-
-
-def _carried(arguments: Iterable[str | Path]) -> carry.Carried | None:
-    """The lineage in the folder among the arguments that has one."""
-    found = [carry.read_records(Path(argument)) for argument in arguments if Path(argument).is_dir()]
-    return next((carried for carried in found if carried), None)

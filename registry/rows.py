@@ -1,16 +1,19 @@
 """Rows to documents: what a row says and what its batch declares, checked, measured and laid out as Arrow."""
 
 import json
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from provenance.errors import ProvError
 from provenance.origin import (
+    INHERITING,
     Origin,
     Relation,
     count_words,
@@ -18,7 +21,7 @@ from provenance.origin import (
     model_digest,
     text_digest,
 )
-from registry.readers import Row
+from registry.readers import JSON_DECODER, Row
 
 COLUMNS = (
     "id",
@@ -88,19 +91,39 @@ that it did not bring along, so they are not `required`."""
 
 
 class Declared(BaseModel):
-    """What is declared of a whole batch; a row's own columns come before it."""
+    """What is declared of a whole batch; a row's own columns come before it.
+
+    Raises:
+        ProvError: a value is not of its kind, or tells about a source that is not named.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: Origin | None = None
-    generation: int | None = Field(default=None, ge=0)
-    generator: str | None = None
-    source: str | None = None
-    license: str | None = None
+    generation: int | None = Field(default=None, ge=0, lt=1 << 31)
+    generator: str | None = Field(default=None, min_length=1)
+    source: str | None = Field(default=None, min_length=1)
+    license: str | None = Field(default=None, min_length=1)
     url: str | None = None
     consent: str | None = None
     by: str | None = None
     evidence: str | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            declared = handler(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise ProvError(
+                f"cannot declare {name} {first['input']!r}: {first['msg']}; "
+                f"what can be declared is {', '.join(cls.model_fields)}"
+            ) from error
+        if (declared.url or declared.consent) and not declared.source:
+            raise ProvError("a URL or a consent tells about a source: name the source as well")
+        return declared
 
 
 @dataclass(frozen=True)
@@ -122,35 +145,49 @@ class BadRow(ProvError):
 
 @dataclass(frozen=True)
 class Rejected:
-    """A bad row that was left out, as the reject file holds it."""
+    """A bad row that was left out, as the reject file holds it; `row` is the line itself where that is no row."""
 
     file: str
     place: str
     reason: str
-    row: dict[str, Any]
+    row: Any
 
     def line(self) -> str:
-        values = {"file": self.file, "place": self.place, "reason": self.reason, "row": self.row}
-        return json.dumps(values, ensure_ascii=True, default=str) + "\n"
+        told = {"file": self.file, "place": self.place, "reason": self.reason}
+        try:
+            return json.dumps(told | {"row": self.row}, allow_nan=False, default=str) + "\n"
+        except (ValueError, TypeError, RecursionError):  # what it holds is no JSON, which may be why it is bad
+            return json.dumps(told | {"row": reprlib.repr(self.row)}) + "\n"
 
 
 @dataclass
 class Rules:
-    """How rows become documents in one act of ingesting."""
+    """How rows become documents in one act of ingesting.
+
+    Raises:
+        ProvError: `columns` names one that prov does not know.
+    """
 
     declared: Declared = Declared()
     columns: Mapping[str, str] = field(default_factory=dict)  # our column -> the user's name for it
     written_by: WrittenBy | None = None
     max_bytes: int = MAX_BYTES
 
+    def __post_init__(self) -> None:
+        if unknown := sorted(self.columns.keys() - set(COLUMNS)):
+            raise ProvError(f"no column {unknown[0]!r} to find under another name: there is {', '.join(COLUMNS)}")
+        self.names = {ours: self.columns.get(ours, ours) for ours in (*COLUMNS, PROVENANCE_COLUMN)}
+        self.taken = frozenset(self.names.values())
+
 
 @dataclass
 class Arriving:
-    """Rows of one input that passed, in the order they came, and the names of their extra columns."""
+    """Rows that passed, in the order they came, and the names of their extra columns."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     edges: list[dict[str, Any]] = field(default_factory=list)
     fields: set[str] = field(default_factory=set)
+    bytes: int = 0
 
     def batch(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist(self.rows, schema=ARRIVING)
@@ -171,29 +208,21 @@ def document_row(row: Row, rules: Rules, input_name: str, into: Arriving, input:
     """
     if row.fault:
         raise Fault(row.fault)
-    said = _said(row.values, rules)
-    exported = said.get(PROVENANCE_COLUMN)
-    document = _exported(said, exported) if exported else _declared(said, rules)
+    said = {ours: row.values.get(theirs) for ours, theirs in rules.names.items()}
+    exported = said[PROVENANCE_COLUMN]
+    document = _exported(said, exported, rules) if exported else _declared(said, rules)
     document |= {"input": input, "number": row.number, "place": row.place}
     document["item"] = document["item"] or _default_item(row.number, rules, input_name)
     _measure(document, rules.max_bytes)
     _identify(document, exported)
     edges = list(_edges(said, exported, document))
-    metadata = _metadata(said, exported)
+    taken = {rules.names["text"], PROVENANCE_COLUMN} if exported else rules.taken
+    metadata = _metadata((exported or said).get("metadata"), row.values, taken)
     document["metadata"] = _json_text(metadata) if metadata else None
     into.fields.update(metadata)
     into.rows.append(document)
     into.edges.extend(edges)
-
-
-def _said(values: dict[str, Any], rules: Rules) -> dict[str, Any]:
-    """The row under our column names."""
-    if not rules.columns:
-        return values
-    theirs = {name: ours for ours, name in rules.columns.items()}
-    return {
-        theirs.get(name, name): value for name, value in values.items() if name in theirs or name not in rules.columns
-    }
+    into.bytes += document["bytes"] + len(document["metadata"] or "")
 
 
 def _default_item(number: int, rules: Rules, input_name: str) -> str:
@@ -205,24 +234,24 @@ def _default_item(number: int, rules: Rules, input_name: str) -> str:
 
 def _declared(said: dict[str, Any], rules: Rules) -> dict[str, Any]:
     batch, run = rules.declared, rules.written_by
-    origin = _origin(said.get("origin"))
-    declared_origin = origin or batch.origin or (Origin.MODEL if run else None)
+    own = _origin(said["origin"])
+    origin = own or batch.origin or (Origin.MODEL if run else None)
+    generator, generation = _string(said, "generator"), _integer(said, "generation")
+    if own not in (Origin.HUMAN, Origin.UNKNOWN):  # where a row says so itself, the batch's model is not meant
+        generator = generator or batch.generator
+        generation = batch.generation if generation is None else generation
     document = {
-        "text": said.get("text"),
+        "text": said["text"],
         "item": _string(said, "id"),
-        "origin": declared_origin or Origin.UNKNOWN,
-        "origin_declared": declared_origin is not None,
-        "declared": _integer(said, "generation"),
-        "generator": _string(said, "generator"),
+        "origin": origin or Origin.UNKNOWN,
+        "origin_declared": origin is not None,
+        "declared": generation,
+        "generator": generator,
         "source": _string(said, "source") or batch.source,
         "license": _string(said, "license") or batch.license,
         "url": _string(said, "url"),
-        "created_at": _time(said.get("created")),
+        "created_at": _time(said["created"]),
     }
-    if document["origin"] in (Origin.MODEL, Origin.MIXED):
-        document["generator"] = document["generator"] or batch.generator
-        if document["declared"] is None:
-            document["declared"] = batch.generation
     _consistent(document)
     return _with_model(document, run)
 
@@ -236,10 +265,13 @@ def _with_model(document: dict[str, Any], run: WrittenBy | None) -> dict[str, An
             raise Fault(f"its generator is {generator!r}, but the run is of the model {run.generator!r}")
         return document | {"generator": run.generator, "model": run.model, "run": run.run}
     if generator:
-        document["model"] = model_digest(generator, document["declared"])
+        document["model"] = _foreign_model(generator, document["declared"])
         document["model_generation"] = document["declared"]
         document["model_exact"] = document["declared"] is not None
     return document
+
+
+_foreign_model = lru_cache(maxsize=1024)(model_digest)
 
 
 def _consistent(document: dict[str, Any]) -> None:
@@ -257,21 +289,25 @@ def _consistent(document: dict[str, Any]) -> None:
         raise Fault(f"its origin is {origin}, but its generation is {generation}: what a model wrote is 1 or more")
 
 
-def _exported(said: dict[str, Any], exported: Any) -> dict[str, Any]:
+def _exported(said: dict[str, Any], exported: Any, rules: Rules) -> dict[str, Any]:
     """What an export of a registry says of a row: everything, so that nothing is added from the batch."""
-    if not isinstance(exported, dict) or not exported.get("document"):
-        raise Fault("its provenance column is no struct that prov wrote: it lacks `document`")
-    generation = _integer(exported, "generation")
+    if not isinstance(exported, dict) or not all(isinstance(exported.get(name), str) for name in ("document", "text")):
+        raise Fault("its provenance column is no struct that prov wrote: give it another name if it is your own")
+    if rules.written_by:
+        raise Fault("its provenance column says what wrote it: leave --run out")
+    generation, is_exact = _integer(exported, "generation"), bool(exported.get("generation_exact"))
+    model = _digest(exported, "model")
+    of_model = bool(model) and not any(parent["relation"] in INHERITING for parent in _carried_parents(exported))
     return {
-        "text": said.get("text"),
+        "text": said["text"],
         "item": _string(exported, "item"),
         "origin": _origin(exported.get("origin")) or Origin.UNKNOWN,
         "origin_declared": True,
-        "declared": generation if exported.get("generation_exact") and not exported.get("model") else None,
+        "declared": generation if is_exact and not of_model else None,
         "generator": _string(exported, "generator"),
-        "model": _digest(exported, "model"),
-        "model_generation": generation,
-        "model_exact": bool(exported.get("generation_exact")),
+        "model": model,
+        "model_generation": generation if of_model else None,
+        "model_exact": is_exact if of_model else None,
         "run": _digest(exported, "run"),
         "trained_on": _digest(exported, "mix"),
         "source": _string(exported, "source"),
@@ -279,6 +315,20 @@ def _exported(said: dict[str, Any], exported: Any) -> dict[str, Any]:
         "url": _string(exported, "url"),
         "created_at": _time(exported.get("created")),
     }
+
+
+def _carried_parents(exported: dict[str, Any]) -> list[dict[str, Any]]:
+    parents = _listed(exported.get("parents"))
+    if not all(isinstance(parent, dict) and isinstance(parent.get("document"), str) for parent in parents):
+        raise Fault("its provenance names a parent without its document digest: it was changed after the export")
+    return [
+        {
+            "reference": parent["document"],
+            "relation": _relation(parent.get("relation")),
+            "prefix_chars": _integer(parent, "prefix_chars"),
+        }
+        for parent in parents
+    ]
 
 
 # -- measures and identity
@@ -292,7 +342,7 @@ def _measure(document: dict[str, Any], max_bytes: int) -> None:
         raise Fault(f"its text is {_kind(text)}, wanted a string")
     try:
         document["text_digest"] = text_digest(text)
-        document["bytes"] = len(text.encode())
+        document["bytes"] = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         raise Fault(f"invalid UTF-8 in the text at character {error.start + 1}") from error
     if document["bytes"] > max_bytes:
@@ -314,27 +364,27 @@ def _identify(document: dict[str, Any], exported: Any) -> None:
 
 
 def _edges(said: dict[str, Any], exported: Any, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    where = {"child": document["digest"], "input": document["input"], "number": document["number"]}
-    if exported:
-        for parent in exported.get("parents") or ():
-            yield where | {
-                "reference": parent["document"],
-                "relation": _relation(parent.get("relation")),
-                "prefix_chars": _integer(parent, "prefix_chars"),
-                "required": False,
-            }
-        return
-    where["required"] = True
+    parents = _carried_parents(exported) if exported else _named_parents(said)
+    for parent in parents:
+        yield parent | {
+            "child": document["digest"],
+            "input": document["input"],
+            "number": document["number"],
+            "required": not exported,
+        }
+
+
+def _named_parents(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if prompt := _string(said, "prompt_of"):
-        yield where | {"reference": prompt, "relation": Relation.PROMPT, "prefix_chars": None}
-    for parent in _listed(said.get("parents")):
+        yield {"reference": prompt, "relation": Relation.PROMPT, "prefix_chars": None}
+    for parent in _listed(said["parents"]):
         named = parent if isinstance(parent, dict) else {"id": parent}
         if unknown := named.keys() - {"id", "relation", "prefix_chars"}:
             raise Fault(f"a parent has the unknown field {min(unknown)!r}: wanted id, relation, prefix_chars")
         reference = _string(named, "id")
         if not reference:
             raise Fault("a parent has no id")
-        yield where | {
+        yield {
             "reference": reference,
             "relation": _relation(named.get("relation") or Relation.EDIT),
             "prefix_chars": _integer(named, "prefix_chars"),
@@ -343,32 +393,25 @@ def _edges(said: dict[str, Any], exported: Any, document: dict[str, Any]) -> Ite
 
 def _listed(value: Any) -> list[Any]:
     """A list as it came, or from the JSON that a CSV field holds; anything else is one parent."""
-    if value is None:
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        value = _from_json("parents", value)
+    if value is None or value == "":
         return []
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise Fault(f"its parents are no JSON list: {error.msg}") from error
     return value if isinstance(value, list) else [value]
 
 
-def _metadata(said: dict[str, Any], exported: Any) -> dict[str, Any]:
-    metadata = _object(exported.get("metadata") if exported else said.get("metadata"))
-    extra = {
-        name: value
-        for name, value in said.items()
-        if name not in COLUMNS and name != PROVENANCE_COLUMN and value is not None
-    }
+def _metadata(given: Any, values: dict[str, Any], taken: Set[str]) -> dict[str, Any]:
+    """The metadata that a row, or the export it is from, brings, and every column that means nothing else."""
+    metadata = _object(given)
+    extra = {name: value for name, value in values.items() if name not in taken and value is not None}
+    if twice := metadata.keys() & extra.keys():
+        raise Fault(f"its metadata has {min(twice)!r}, and so has a column of that name: leave one out")
     return metadata | extra
 
 
 def _object(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise Fault(f"its metadata is no JSON: {error}") from error
+        value = _from_json("metadata", value)
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -376,15 +419,20 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
+def _from_json(name: str, text: str) -> Any:
+    try:
+        return JSON_DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise Fault(f"its {name} is no JSON: {error}") from error
+
+
 def _json_text(metadata: dict[str, Any]) -> str:
     try:
-        text = json.dumps(
-            metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain
-        )
+        text = _CANONICAL.encode(metadata)
         text.encode()
     except UnicodeEncodeError as error:
         raise Fault("invalid UTF-8 in its metadata") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Fault(f"its metadata cannot be kept as JSON: {error}") from error
     return text
 
@@ -398,6 +446,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain
+)
+
+
 # -- single values
 
 
@@ -408,7 +461,7 @@ def _string(values: Mapping[str, Any], name: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise Fault(f"its {name} is {_kind(value)}, wanted a string")
+        raise Fault(f"its {name} is {_kind(value)}, wanted a string or a whole number")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -423,9 +476,10 @@ def _integer(values: Mapping[str, Any], name: str) -> int | None:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
-        raise Fault(f"its {name} is {value!r}, wanted a whole number") from None
-    if isinstance(value, bool) or (isinstance(value, float) and value != number) or not 0 <= number < 1 << 31:
-        raise Fault(f"its {name} is {value!r}, wanted a whole number from 0")
+        raise Fault(f"its {name} is {reprlib.repr(value)}, wanted a whole number") from None
+    is_whole = isinstance(value, str) or (number == value and not isinstance(value, bool))
+    if not is_whole or not 0 <= number < 1 << 31:
+        raise Fault(f"its {name} is {reprlib.repr(value)}, wanted a whole number from 0")
     return number
 
 
@@ -435,14 +489,14 @@ def _origin(value: Any) -> Origin | None:
     try:
         return Origin(value)
     except ValueError:
-        raise Fault(f"unknown origin {value!r}: wanted {', '.join(Origin)}") from None
+        raise Fault(f"unknown origin {reprlib.repr(value)}: wanted {', '.join(Origin)}") from None
 
 
 def _relation(value: Any) -> Relation:
     try:
         return Relation(value)
     except ValueError:
-        raise Fault(f"unknown relation {value!r} to a parent: wanted {', '.join(Relation)}") from None
+        raise Fault(f"unknown relation {reprlib.repr(value)} to a parent: wanted {', '.join(Relation)}") from None
 
 
 def _digest(values: Mapping[str, Any], name: str) -> bytes | None:
@@ -450,24 +504,30 @@ def _digest(values: Mapping[str, Any], name: str) -> bytes | None:
     try:
         return (value and bytes.fromhex(value)) or None
     except ValueError:
-        raise Fault(f"its {name} digest {value!r} is no hex") from None
+        raise Fault(f"its {name} digest {reprlib.repr(value)} is no hex") from None
 
 
 def _time(value: Any) -> datetime | None:
     if value is None or value == "":
         return None
+    try:
+        moment = _moment(value)
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        shown = reprlib.repr(value)
+        raise Fault(f"its created is {shown}, wanted ISO 8601 such as 2026-01-31 or 2026-01-31T09:30Z") from None
+
+
+def _moment(value: Any) -> datetime:
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise Fault(f"its created is {value!r}, wanted ISO 8601 such as 2026-01-31 or 2026-01-31T09:30Z") from None
+        return datetime.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
+        return datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         raise Fault(f"its created is {_kind(value)}, wanted a time")
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    return value
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    names = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number", bytes: "bytes"}
     return names.get(type(value), f"a {type(value).__name__}")

@@ -28,8 +28,16 @@ class Tokenizer:
             texts: (n,) string.
         Returns:
             (n,) int64.
+        Raises:
+            ProvError: the tokenizer has no token for what a text holds.
         """
-        encodings = self.encoder.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
+        try:
+            encodings = self.encoder.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
+        except Exception as error:  # the library raises bare Exception
+            raise ProvError(
+                f"the tokenizer {self.name} cannot encode every text: {_reason(error)}; "
+                "name another one with `prov tokenize`"
+            ) from error
         return pa.array([len(encoding) for encoding in encodings], pa.int64())
 
 
@@ -47,11 +55,16 @@ def load(name: str) -> tokenizers.Tokenizer:
             tokenizers.Tokenizer.from_file(str(path)) if path.exists() else tokenizers.Tokenizer.from_pretrained(name)
         )
     except Exception as error:  # the library raises bare Exception for a bad file, and many kinds for the hub
-        reason = str(error).splitlines()[0]
-        raise ProvError(f"cannot load the tokenizer {name}: {reason}; name a tokenizer.json that is there") from error
+        raise ProvError(
+            f"cannot load the tokenizer {name}: {_reason(error)}; name a tokenizer.json that is there"
+        ) from error
     encoder.no_truncation()
     encoder.no_padding()
     return encoder
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def add_tokenizer(store: Store, batch: Batch, name: str) -> bool:
@@ -66,7 +79,8 @@ def add_tokenizer(store: Store, batch: Batch, name: str) -> bool:
     held = store.ask_one("tokenizer")
     if held and held[2] == digest:
         return False
-    store.run("insert_tokenizer", name=Path(name).name, digest=digest, content=content, batch_id=batch.batch_id)
+    short = Path(name).name if Path(name).exists() else name
+    store.run("insert_tokenizer", name=short, digest=digest, content=content, batch_id=batch.batch_id)
     return True
 
 

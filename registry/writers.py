@@ -99,6 +99,8 @@ class Export:
             raise ProvError(f"the folder {self.path} has files in it: name another, or empty it first")
 
     def _check_file(self) -> None:
+        if self.path.exists() and not self.path.is_file():
+            raise ProvError(f"{self.path} is no file that can be replaced: name another, or - for standard output")
         format = FORMATS.get(_bare_suffix(self.path))
         if format is None and self.format is None:
             raise ProvError(

@@ -52,7 +52,7 @@ def session() -> str:
 def _typed(command: str, folder: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PROV_DB"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S602
         command, shell=True, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     return f"$ {command}\n" + "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"

@@ -1,11 +1,14 @@
 """Fixtures that several test modules share."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from registry import Registry
+from provenance.origin import Origin
+from registry import Declared, MixSpec, Registry, ratio, real_frac
 
 
 @pytest.fixture
@@ -13,3 +16,58 @@ def corpus(tmp_path: Path) -> Iterator[Registry]:
     """An empty registry in a file of its own, closed afterwards."""
     with Registry.create(tmp_path / "corpus.prov") as held:
         yield held
+
+
+@pytest.fixture(scope="session")
+def three_generations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of `generations`, made once; copy it, never open it for writing."""
+    path = tmp_path_factory.mktemp("generations") / "generations.prov"
+    with Registry.create(path) as held:
+        _fill(held)
+    return path
+
+
+@pytest.fixture
+def generations(three_generations: Path, tmp_path: Path) -> Iterator[Registry]:
+    """A registry of human texts (books, wiki) and of the models one, two (based on one, it also edits) and three.
+
+    Each learnt from a mix of what came before it; ids are b0…, w0…, one0…, edit0…, two0…, three0….
+    """
+    copy = shutil.copy(three_generations, tmp_path / "generations.prov")
+    with Registry.open(copy) as held:
+        yield held
+
+
+def _fill(held: Registry) -> None:
+    odd = {0: "nul \x00 in it", 1: "line\r\nends\rkept\n", 2: "\u2028 | 𝔘ñïcödé ", 3: '"quoted", {"json": 1}'}
+    books = [
+        {
+            "id": f"b{number}",
+            "text": f"book {number} {odd.get(number % 7, '')}",
+            "license": ["cc-by", "mit"][number % 2],
+            "created": "2024-01-02T03:04:05.678901Z" if number % 3 == 0 else None,
+            "topic": {"tags": ["a", 2.5, None], "n": 10**17 + number} if number % 4 == 0 else None,
+        }
+        for number in range(40)
+    ]
+    held.add(books, Declared(origin=Origin.HUMAN, source="books", url="https://books.example"))
+    held.add(_written("w", 20), Declared(origin=Origin.HUMAN, source="wiki"))
+    first = held.mix(MixSpec(strata=real_frac(1.0), size=30, seed=1))
+    held.record_model("one", mix=first.mix, spec={"order": 3}, seed=1, path="/weights/one")
+    held.add(_written("one", 40), run=held.record_run("one", {"temperature": 1.0}, 1).digest.hex())
+    second = held.mix(MixSpec(strata=ratio("human=0.5,gen1=0.5"), size=30, seed=2))
+    held.record_model("two", mix=second.mix, base="one", spec={"order": 3}, seed=2)
+    edited = [
+        row | {"origin": "mixed", "parents": [{"id": f"b{number}", "relation": "edit"}]}
+        for number, row in enumerate(_written("edit", 20))
+    ]
+    held.add(edited, run=held.record_run("two", seed=2, kind="edit").digest.hex())
+    prompted = [row | {"prompt_of": f"w{number % 20}"} for number, row in enumerate(_written("two", 40))]
+    held.add(prompted, run=held.record_run("two", {"temperature": 0.5}, 2).digest.hex())
+    third = held.mix(MixSpec(strata=ratio("human=0.2,gen1=0.3,gen2=0.5"), size=30, seed=3, mixed="model"))
+    held.record_model("three", mix=third.mix, seed=3)
+    held.add(_written("three", 40), run=held.record_run("three", seed=3).digest.hex())
+
+
+def _written(name: str, count: int) -> list[dict[str, Any]]:
+    return [{"id": f"{name}{number}", "text": f"{name} wrote {number}"} for number in range(count)]

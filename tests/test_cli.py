@@ -1,13 +1,14 @@
 """Each command as a person types it: its output, its errors in one line, its exit code."""
 
+import io
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,37 @@ import click
 import pyarrow.parquet as pq
 import pytest
 
-from provenance.cli import COMMANDS, cli
+from provenance.cli import COMMANDS, cli, main
 from provenance.console import Size
 from registry import Registry
 
-Prov = Callable[..., subprocess.CompletedProcess[str]]
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Prov = Callable[..., Done]
 
 
 @pytest.fixture
-def prov(tmp_path: Path) -> Prov:
-    """Run `prov` in a folder of its own."""
+def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Prov:
+    """Run `prov` in a folder of its own, by its real entry point but without the start of a process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROV_DB", raising=False)
 
-    def run(*arguments: str, stdin: str = "", code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if name != "PROV_DB"}
-        done = subprocess.run(
-            [sys.executable, "-m", "provenance", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+    def run(*arguments: str, stdin: str = "", code: int | None = 0) -> Done:
+        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        done = Done(int(ended.value.code or 0), *capfd.readouterr())
         assert code is None or done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
         return done
 
     return run
@@ -135,17 +143,23 @@ def test_without_a_registry_one_line_says_how_to_make_one(prov: Prov, arguments:
     assert done.stdout == ""
 
 
-def test_the_registry_is_named_before_the_command_after_it_or_by_the_environment(tmp_path: Path) -> None:
-    def run(*arguments: str, **environment: str) -> int:
-        command = [sys.executable, "-m", "provenance", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True).returncode
-
-    assert run("--registry", "a.prov", "init") == 0
-    assert run("init", "--registry", "b.prov") == 0
-    assert run("init", PROV_DB="c.prov") == 0
-    assert run("init", "d.prov") == 0
-    assert run("--registry", "a.prov", "stats", "--registry", "none.prov") == 1
+def test_the_registry_is_named_before_the_command_after_it_or_by_the_environment(
+    prov: Prov, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prov("--registry", "a.prov", "init")
+    prov("init", "--registry", "b.prov")
+    monkeypatch.setenv("PROV_DB", "c.prov")
+    prov("init")
+    prov("init", "d.prov")
+    prov("--registry", "a.prov", "stats", "--registry", "none.prov", code=1)
     assert {path.name for path in tmp_path.iterdir()} == {"a.prov", "b.prov", "c.prov", "d.prov"}
+
+
+def test_the_command_is_installed_as_prov_and_runs_as_a_module(tmp_path: Path) -> None:
+    for command in ([Path(sys.executable).with_name("prov")], [sys.executable, "-m", "provenance"]):
+        done = subprocess.run([*command, "stats"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("prov: no registry at")
 
 
 def test_init_refuses_what_is_there(prov: Prov) -> None:
@@ -191,10 +205,10 @@ def test_skip_bad_keeps_the_good_rows_and_writes_the_bad_ones_down(prov: Prov, t
 def test_ingest_says_which_column_may_hold_the_text(prov: Prov, tmp_path: Path) -> None:
     prov("init")
     jsonl(tmp_path / "rows.jsonl", [{"body": "the text"}])
-    assert "its columns are body" in prov("ingest", "rows.jsonl", code=1).stderr
+    assert "name the text's with --text-column" in prov("ingest", "rows.jsonl", code=1).stderr
     assert "1 added" in prov("ingest", "rows.jsonl", "--text-column", "body").stdout
     assert (
-        "has no column 'boddy'"
+        "no column 'boddy'"
         in prov("ingest", "rows.jsonl", "--id-column", "boddy", "--text-column", "body", code=1).stderr
     )
 
@@ -313,7 +327,7 @@ def test_the_loop_closes_through_recorded_models_and_runs(prov: Prov, filled: Pa
 def test_unknown_names_list_what_there_is(prov: Prov, filled: Path) -> None:
     assert "no mix 'beef'" in prov("record", "model", "tiny", "--mix", "beef", code=1).stderr
     assert "no model 'gpd': there is gpt" in prov("record", "run", "--model", "gpd", code=1).stderr
-    assert "no document 'h999': there is h0" in prov("audit", "lineage", "h999", code=1).stderr
+    assert "no document 'h999': wanted one such as h0" in prov("audit", "lineage", "h999", code=1).stderr
     assert "no dimension 'colour'" in prov("audit", "composition", "--by", "colour", code=1).stderr
 
 

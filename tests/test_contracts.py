@@ -100,10 +100,11 @@ def test_a_compressed_file_is_the_same_rows(sample: Path) -> None:
 def test_an_empty_file_is_no_rows_or_one_clear_line(sample: Path, tmp_path: Path) -> None:
     sample.write_bytes(b"")
     with Registry.create(tmp_path / "r.prov") as held:
-        try:
+        if sample.suffix == ".parquet":
+            with pytest.raises(ProvError, match=sample.name):
+                held.ingest([sample], skip_bad=True)
+        else:
             assert held.ingest([sample], skip_bad=True).added == 0
-        except ProvError as error:
-            assert sample.name in str(error)
 
 
 def test_a_file_broken_half_way_is_one_clear_line_and_nothing_is_kept(sample: Path, tmp_path: Path) -> None:

@@ -67,9 +67,8 @@ def test_a_truncated_registry_is_told_so(tmp_path: Path) -> None:
     with Registry.create(path) as held:
         held.add([{"text": f"text {number}"} for number in range(1000)])
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    with pytest.raises(ProvError) as raised:
-        with Registry.open(path, read_only=True) as held:
-            held.stats()
+    with pytest.raises(ProvError) as raised, Registry.open(path, read_only=True) as held:
+        held.stats()
     assert len(str(raised.value).splitlines()) == 1
 
 

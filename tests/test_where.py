@@ -247,7 +247,7 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     try:
         where = Where.parse(text)
     except WhereError as error:
-        assert len(str(error).splitlines()) == 1
+        assert len(str(error).splitlines()) == 1  # noqa: PT017
     else:
         assert Where.parse(str(where)) == where
 
@@ -514,7 +514,8 @@ def test_what_a_field_cannot_hold_is_told_with_what_it_wants(text: str, message:
 
 
 def test_errors_are_those_that_commands_print() -> None:
-    assert issubclass(WhereError, ProvError) and issubclass(UnknownField, ProvError)
+    assert issubclass(WhereError, ProvError)
+    assert issubclass(UnknownField, ProvError)
 
 
 class Spec(BaseModel):

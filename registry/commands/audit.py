@@ -117,4 +117,4 @@ def _show_mix(step: dict[str, Any]) -> None:
     for row in step["human_sources"]:
         click.echo(f"│      human source {plain(row['source'])}: {row['documents']:,} documents")
     if step["examples"]:
-        click.echo(f"│      among them {', '.join(step['examples'][:3])}, …")
+        click.echo(f"│      among them {', '.join(step['examples'])}")

@@ -114,7 +114,7 @@ def ingest(
 
     Example:  prov ingest wiki.jsonl --origin human --source wikipedia --license CC-BY-SA-4.0
     """
-    from registry.readers import find_inputs
+    from registry.readers import Meter, find_inputs
     from registry.registry import Registry
     from registry.rows import Declared
 
@@ -133,8 +133,10 @@ def ingest(
     )
     renamed = {name.removeprefix("column_"): value for name, value in columns.items() if value}
     with Registry.open(registry) as held:
-        _, passed_over = find_inputs(paths)
-        with progress(None, "rows") as advance:
+        inputs, passed_over = find_inputs(paths)
+        sizes, meter = [input.bytes for input in inputs], Meter()
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        with progress(total, "rows", lambda: meter.bytes) as advance:
             result = held.ingest(
                 paths,
                 declared,
@@ -147,6 +149,7 @@ def ingest(
                 commit_each_file=commit_each_file,
                 dry_run=dry_run,
                 progress=advance,
+                meter=meter,
             )
     if passed_over:
         say(f"passed over {len(passed_over):,} files of other formats, the first is {passed_over[0]}")
@@ -281,7 +284,7 @@ def tokenize(tokenizer: str | None, registry: Path, as_json: bool) -> None:
     """
     from registry.registry import Registry
 
-    with Registry.open(registry) as held, progress(None, "texts") as advance:
+    with Registry.open(registry) as held, progress(held.stats()["texts"], "texts") as advance:
         counted = held.tokenize(tokenizer, advance)
     if as_json:
         show_json({"texts": counted})

@@ -241,6 +241,9 @@ def _show_diff(found: dict[str, Any]) -> None:
     if found["identical"]:
         click.echo("the same mix")
         return
+    if not found["added"] and not found["removed"]:
+        click.echo("the same documents, but another spec or order")
+        return
     click.echo(f"{len(found['added']):,} documents added, {len(found['removed']):,} removed")
     rows = [
         row

@@ -1,21 +1,29 @@
--- candidates: every document as conditions see it, its origin as the policy counts it.
-SELECT document_id, document.digest, rank, item AS id,
+-- candidates: every document as conditions see it, its origin as the policy counts it, its size in the mix's unit.
+-- What no condition names is not joined: four joins would cost as much as all the rest of a draw.
+SELECT document_id, document.digest, rank, document.text_id, item AS id,
        CASE document.origin
            WHEN 'unknown' THEN CASE policy.unknown WHEN 'exclude' THEN 'unknown' ELSE policy.unknown END
            WHEN 'mixed' THEN CASE policy.mixed WHEN 'exclude' THEN 'mixed' ELSE policy.mixed END
            ELSE document.origin
        END AS origin,
+       document.origin AS declared_origin,
        CASE
            WHEN document.origin = 'unknown' AND policy.unknown = 'exclude' THEN 'unknown'
            WHEN document.origin = 'mixed' AND policy.mixed = 'exclude' THEN 'mixed'
        END AS excluded,
        document.generation, document.generation_exact, model.name AS generator, source.name AS source,
        license.name AS license, document.url, created_at AS created, bytes, words, length.tokens,
+       CASE policy.unit WHEN 'documents' THEN 1 WHEN 'bytes' THEN bytes WHEN 'words' THEN words ELSE tokens END AS size,
        lower(hex(run.digest)) AS run, metadata
 FROM document
 CROSS JOIN policy
-LEFT JOIN model ON model.model_id = document.model_id
-LEFT JOIN source ON source.source_id = document.source_id
-LEFT JOIN license ON license.license_id = document.license_id
-LEFT JOIN run ON run.run_id = document.run_id
-LEFT JOIN length ON length.text_id = document.text_id AND length.tokenizer_id = policy.tokenizer_id
+LEFT JOIN (SELECT model_id, name FROM model JOIN policy ON list_contains(named, 'generator')) AS model
+    ON model.model_id = document.model_id
+LEFT JOIN (SELECT source_id, name FROM source JOIN policy ON list_contains(named, 'source')) AS source
+    ON source.source_id = document.source_id
+LEFT JOIN (SELECT license_id, name FROM license JOIN policy ON list_contains(named, 'license')) AS license
+    ON license.license_id = document.license_id
+LEFT JOIN (SELECT run_id, digest FROM run JOIN policy ON list_contains(named, 'run')) AS run
+    ON run.run_id = document.run_id
+LEFT JOIN (SELECT text_id, tokens FROM length JOIN policy USING (tokenizer_id) WHERE list_contains(named, 'tokens'))
+    AS length ON length.text_id = document.text_id

@@ -1,2 +1,6 @@
 -- circle_rows: arriving rows that would be their own ancestors.
-SELECT DISTINCT input, number, place FROM circle JOIN arriving ON arriving.digest = child ORDER BY input, number
+SELECT DISTINCT input, number
+FROM circle
+JOIN edge USING (child, parent)
+JOIN arriving ON arriving.digest = child
+ORDER BY input, number

@@ -1,2 +1,2 @@
--- delete_arriving: leave out one staged row.
-DELETE FROM arriving WHERE input = $input AND number = $number
+-- delete_arriving: leave the staged rows out that are `bad`.
+DELETE FROM arriving WHERE (input, number) IN (SELECT (input, number) FROM bad)

@@ -4,18 +4,29 @@ SET lineage = derived.lineage, lineage_exact = derived.lineage_exact,
     generation = derived_generation(origin, declared, derived.lineage, derived.lineage_exact),
     generation_exact = derived_exact(origin, declared, derived.lineage_exact)
 FROM (
-    SELECT arriving.digest, greatest(model.generation, inherited.generation) AS lineage,
-           coalesce(model.generation IS NOT NULL AND model.generation_exact, false)
+    SELECT arriving.digest, greatest(written.generation, inherited.generation) AS lineage,
+           coalesce(written.generation IS NOT NULL AND written.exact, false)
            AND coalesce(inherited.exact, true) AS lineage_exact
     FROM arriving
-    LEFT JOIN model ON model.digest = arriving.model
+    JOIN news ON news.digest = arriving.digest
+    LEFT JOIN named_model AS written ON written.digest = arriving.model
     LEFT JOIN (
-        SELECT child, max(coalesce(held.generation, fresh.generation)) AS generation,
-               bool_and(coalesce(held.generation_exact, fresh.generation_exact)) AS exact
-        FROM edge
-        LEFT JOIN arriving AS fresh ON fresh.digest = parent
+        SELECT child, max(CASE WHEN is_news THEN fresh.generation ELSE held.generation END) AS generation,
+               bool_and(CASE WHEN is_news THEN fresh.generation_exact ELSE held.generation_exact END) AS exact
+        FROM (
+            SELECT child, parent FROM edge WHERE relation IN ('edit', 'translation', 'paraphrase')
+            UNION
+            SELECT known.digest, document.digest
+            FROM news
+            JOIN known ON known.digest = news.digest
+            JOIN derivation ON derivation.child_id = known.document_id
+            JOIN document ON document.document_id = derivation.parent_id
+            WHERE relation IN ('edit', 'translation', 'paraphrase')
+        ) AS inheriting
+        LEFT JOIN (
+            SELECT digest, generation, generation_exact, true AS is_news FROM arriving JOIN news USING (digest)
+        ) AS fresh ON fresh.digest = parent
         LEFT JOIN document AS held ON held.digest = parent
-        WHERE relation IN ('edit', 'translation', 'paraphrase')
         GROUP BY child
     ) AS inherited ON inherited.child = arriving.digest
 ) AS derived

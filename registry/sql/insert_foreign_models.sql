@@ -2,11 +2,5 @@
 INSERT INTO model (model_id, name, digest, base_model_id, generation, generation_exact, path, is_foreign, batch_id)
 SELECT (SELECT coalesce(max(model_id), 0) FROM model) + row_number() OVER (ORDER BY digest), name, digest,
        NULL, generation, exact, NULL, true, $batch_id
-FROM (
-    SELECT model AS digest, any_value(generator) AS name, min(model_generation) AS generation,
-           coalesce(bool_and(model_exact), false) AS exact
-    FROM arriving
-    WHERE model IS NOT NULL
-    GROUP BY model
-)
-WHERE digest NOT IN (SELECT digest FROM model)
+FROM named_model
+WHERE NOT is_known

@@ -5,10 +5,12 @@ SELECT (SELECT coalesce(max(run_id), 0) FROM run) + row_number() OVER (ORDER BY 
 FROM (
     SELECT DISTINCT run AS digest, NULL AS kind, model, NULL::BLOB AS trained_on
     FROM arriving
+    JOIN news USING (digest)
     WHERE run IS NOT NULL
     UNION
     SELECT DISTINCT unhex(sha256(model || trained_on)), 'train', model, trained_on
     FROM arriving
+    JOIN news USING (digest)
     WHERE trained_on IS NOT NULL
 ) AS named
 JOIN model ON model.digest = named.model

@@ -3,4 +3,4 @@ UPDATE run
 SET kind = carried.kind, mix_id = mix.mix_id, spec = carried.spec, seed = carried.seed, is_foreign = false
 FROM carried_runs AS carried
 LEFT JOIN mix ON mix.digest = unhex(carried.mix)
-WHERE run.digest = unhex(carried.digest) AND run.is_foreign
+WHERE run.digest = unhex(carried.digest) AND run.is_foreign AND NOT carried.is_stub

@@ -1,2 +1,2 @@
--- peel_circle: take away what leads nowhere: derivations whose parent has no parent left.
-DELETE FROM circle WHERE parent NOT IN (SELECT child FROM circle)
+-- peel_circle: take away what cannot close a circle: whose parent has no parent left, or whose child no child.
+DELETE FROM circle WHERE parent NOT IN (SELECT child FROM circle) OR child NOT IN (SELECT parent FROM circle)

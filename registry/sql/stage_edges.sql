@@ -1,12 +1,21 @@
 -- stage_edges: the parent that each reference means: of its own source first, in this act before the registry.
 CREATE OR REPLACE TEMP TABLE edge AS
 WITH reference AS (
-    SELECT DISTINCT arriving_edge.reference, arriving.source
+    SELECT DISTINCT arriving_edge.reference, arriving.source,
+           CASE WHEN regexp_full_match(reference, '[0-9a-f]{64}') THEN unhex(reference) END AS digest
     FROM arriving_edge
     JOIN arriving ON arriving.digest = child
 ), fits AS (
-    SELECT reference, reference.source, arriving.digest AS parent,
-           CASE WHEN arriving.source IS NOT DISTINCT FROM reference.source THEN 1 ELSE 3 END AS tier
+    SELECT reference, reference.source, arriving.digest AS parent, 0 AS tier
+    FROM reference
+    JOIN arriving USING (digest)
+    UNION ALL
+    SELECT reference, reference.source, document.digest, 0
+    FROM reference
+    JOIN document USING (digest)
+    UNION ALL
+    SELECT reference, reference.source, arriving.digest,
+           CASE WHEN arriving.source IS NOT DISTINCT FROM reference.source THEN 1 ELSE 3 END
     FROM reference
     JOIN arriving ON arriving.item = reference
     UNION ALL
@@ -15,11 +24,6 @@ WITH reference AS (
     FROM reference
     JOIN document ON document.item = reference
     LEFT JOIN source USING (source_id)
-    UNION ALL
-    SELECT reference, reference.source, digest, 0
-    FROM reference
-    JOIN (SELECT digest FROM arriving UNION SELECT digest FROM document) AS held
-      ON held.digest = CASE WHEN regexp_full_match(reference, '[0-9a-f]{64}') THEN unhex(reference) END
 ), nearest AS (
     SELECT reference, source, parent
     FROM fits

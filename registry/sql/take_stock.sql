@@ -1,5 +1,5 @@
 -- take_stock: what each stratum holds, and what is excluded and why.
-SELECT excluded, stratum, max(hits) AS hits, count(*) AS documents, sum(bytes)::BIGINT AS bytes,
-       sum(words)::BIGINT AS words, CASE WHEN count(tokens) = count(*) THEN sum(tokens)::BIGINT END AS tokens
-FROM (SELECT * REPLACE (CASE WHEN excluded IS NULL THEN stratum END AS stratum) FROM candidate)
+SELECT excluded, stratum, max(hits) AS hits, sum(documents)::BIGINT AS documents, sum(bytes)::BIGINT AS bytes,
+       sum(words)::BIGINT AS words, sum(tokens)::BIGINT AS tokens
+FROM stock
 GROUP BY excluded, stratum

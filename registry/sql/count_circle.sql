@@ -1,2 +1,0 @@
--- count_circle: how many derivations may still close a circle.
-SELECT count(*) FROM circle

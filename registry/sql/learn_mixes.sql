@@ -1,5 +1,0 @@
--- learn_mixes: the specs of mixes that were known by their digest alone.
-UPDATE mix
-SET spec = carried.spec, seed = carried.seed, is_foreign = false
-FROM carried_mixes AS carried
-WHERE mix.digest = unhex(carried.digest) AND mix.is_foreign AND carried.spec IS NOT NULL

@@ -1,0 +1,258 @@
+"""Audits: what is in a registry, where it came from, what changed; and nothing but that file within reach."""
+
+import json
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance.errors import Ambiguous, NotFound, ProvError
+from provenance.origin import Origin, text_digest
+from registry import Declared, MixSpec, Registry, real_frac
+from registry.audit import DIMENSIONS, KINDS, sql
+
+SUBSETS = [by for size in range(len(DIMENSIONS) + 1) for by in combinations(DIMENSIONS, size)]
+
+
+def prov(*arguments: str, registry: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "provenance", "--registry", str(registry), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+# -- composition
+
+
+def test_a_composition_sums_to_the_total_however_it_is_cut(generations: Registry) -> None:
+    mix = generations.mix(MixSpec(strata=real_frac(0.5), size=500, max_repeats=20)).mix
+    for held, total in ((None, generations.stats()["documents"]), (mix, 500)):
+        whole = generations.composition([], held)[0]
+        assert whole["documents"] == total
+        for by in SUBSETS:
+            rows = generations.composition(by, held)
+            for name in ("documents", "bytes", "words"):
+                assert sum(row[name] for row in rows) == whole[name], (by, name)
+            keys = [tuple(value for name, value in row.items() if name.startswith(by)) for row in rows]
+            assert len(set(keys)) == len(keys)
+
+
+def test_a_composition_counts_repeats_and_is_of_the_mix_alone(generations: Registry) -> None:
+    mix = generations.mix(MixSpec(strata=real_frac(1.0), size=120, max_repeats=2)).mix
+    assert generations.composition(["origin"], mix)[0]["documents"] == 120
+    assert [row["origin"] for row in generations.composition(["origin"], mix)] == ["human"]
+
+
+def test_a_dimension_that_is_not_there_lists_those_that_are(corpus: Registry) -> None:
+    with pytest.raises(
+        ProvError, match="no dimension 'model': there is origin, generation, source, license, generator"
+    ):
+        corpus.composition(["origin", "model"])
+
+
+def test_an_empty_registry_has_an_empty_composition(corpus: Registry) -> None:
+    assert corpus.composition() == []
+    assert all(corpus.list(kind) == [] for kind in KINDS)  # type: ignore[arg-type]
+
+
+# -- lineage
+
+
+def test_a_text_three_generations_deep_leads_down_to_human_sources(generations: Registry) -> None:
+    found = generations.lineage("three7")
+    assert found["document"]["generation"] == 3
+    assert [(step["model"], step["generation"], step["base"]) for step in found["steps"]] == [
+        ("three", 3, None),
+        ("two", 2, "one"),
+        ("one", 1, None),
+    ]
+    mixes = {row["digest"]: row for row in generations.list("mixes")}
+    for step in found["steps"]:
+        assert sum(row["documents"] for row in step["composition"]) == mixes[step["mix"]]["documents"]
+        human = sum(row["documents"] for row in step["composition"] if row["origin"] == "human")
+        assert sum(row["documents"] for row in step["human_sources"]) == human
+        assert len(step["examples"]) == min(10, human)
+    assert found["steps"][0]["run"] == found["document"]["run"]
+    assert {row["source"] for row in found["human"]} == {"books", "wiki"}
+
+
+def test_the_lineage_of_an_edited_text_names_what_it_was_made_of(generations: Registry) -> None:
+    found = generations.lineage("edit5")
+    assert [(parent["item"], parent["relation"]) for parent in found["parents"]] == [("b5", "edit")]
+    assert generations.lineage("b5")["steps"] == []
+
+
+def test_all_human_ancestors_and_nothing_else_are_streamed(generations: Registry) -> None:
+    tables = {
+        name: sql(generations, f"SELECT * FROM {name}").to_pylist()
+        for name in ("document", "derivation", "run", "model", "mix_document")
+    }
+    documents = {row["document_id"]: row for row in tables["document"]}
+    found: set[int] = set()
+    ahead = {row["document_id"] for row in tables["document"] if row["item"] == "three7"}
+    models: set[int] = set()
+    while ahead:
+        found |= ahead
+        models |= {documents[one]["model_id"] for one in ahead} - {None}
+        models |= {row["base_model_id"] for row in tables["model"] if row["model_id"] in models} - {None}
+        mixes = {row["mix_id"] for row in tables["run"] if row["kind"] == "train" and row["model_id"] in models}
+        ahead = {row["document_id"] for row in tables["mix_document"] if row["mix_id"] in mixes}
+        ahead |= {row["parent_id"] for row in tables["derivation"] if row["child_id"] in found}
+        ahead -= found
+    human = {documents[one]["digest"].hex() for one in found if documents[one]["origin"] == "human"}
+    streamed = [row["digest"] for row in generations.human_ancestors("three7")]
+    assert sorted(streamed) == sorted(human)
+    assert 0 < len(human) < 60
+
+
+def test_the_command_streams_every_human_ancestor_as_json_lines(generations: Registry) -> None:
+    expected = [row["digest"] for row in generations.human_ancestors("two3")]
+    generations.close()
+    done = prov("audit", "lineage", "two3", "--all", registry=generations.path)
+    assert [json.loads(line)["digest"] for line in done.stdout.splitlines()] == expected
+
+
+# -- diff
+
+
+def test_a_mix_does_not_differ_from_itself(generations: Registry) -> None:
+    mix = generations.list("mixes", 1)[0]["digest"]
+    found = generations.diff(mix[:8], mix)
+    assert (found["identical"], found["added"], found["removed"], found["composition"]) == (True, [], [], [])
+
+
+def test_a_diff_tells_what_came_what_went_and_how_the_composition_changed(generations: Registry) -> None:
+    before, after = (
+        generations.mix(MixSpec(strata=real_frac(share), size=40, seed=seed)).mix
+        for share, seed in ((0.25, 1), (0.5, 2))
+    )
+    held = {
+        mix: [row["provenance"] for batch in generations.texts(mix) for row in batch.to_pylist()]
+        for mix in (before, after)
+    }
+    digests = {mix: {said["document"] for said in rows} for mix, rows in held.items()}
+    found = generations.diff(before, after)
+    assert not found["identical"]
+    assert set(found["added"]) == digests[after] - digests[before]
+    assert set(found["removed"]) == digests[before] - digests[after]
+    changes = sum(row["after"] - row["before"] for row in found["composition"] if row["origin"] == "human")
+    assert changes == 10
+    assert all(row["before"] != row["after"] for row in found["composition"])
+
+
+def test_a_document_that_a_mix_has_once_more_was_added(generations: Registry) -> None:
+    once, twice = (generations.mix(MixSpec(strata=real_frac(1.0), size=size, max_repeats=2)).mix for size in (60, 120))
+    found = generations.diff(once, twice)
+    assert len(found["added"]) == 60
+    assert generations.diff(twice, once)["removed"] == found["added"]
+
+
+def test_the_command_exits_3_where_mixes_differ_and_0_where_not(generations: Registry) -> None:
+    one, other = (mix["digest"][:12] for mix in generations.list("mixes", 2))
+    generations.close()
+    assert prov("diff", one, one, registry=generations.path).returncode == 0
+    assert prov("diff", one, other, registry=generations.path).returncode == 3
+    nothing = prov("diff", one, "ffffffffffff", registry=generations.path)
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr.startswith("prov: no mix 'ffffffffffff': there is ")
+
+
+# -- show
+
+
+def test_show_finds_a_document_by_its_id_its_digest_and_its_text(generations: Registry) -> None:
+    document = generations.show("edit5")[0]
+    text = text_digest(document["text"]).hex()
+    assert document["kind"] == "document"
+    for wanted in (document["digest"], document["digest"][:10], document["digest"][:10].upper(), text[:16]):
+        assert generations.show(wanted) == [document]
+    assert document["parents"][0]["item"] == "b5"
+    assert document["declarations"][0]["origin"] == "mixed"
+
+
+@pytest.mark.parametrize("kind", ["models", "runs", "mixes", "sources", "batches"])
+def test_show_finds_everything_else_by_name_or_digest(kind: Any, generations: Registry) -> None:
+    for row in generations.list(kind):
+        for wanted in {row.get("name"), row.get("digest"), row.get("digest", "")[:12]} - {None, ""}:
+            assert {"kind": kind, **row} in generations.show(wanted)
+
+
+def test_show_of_what_is_not_there_says_so(generations: Registry) -> None:
+    with pytest.raises(NotFound, match="no document, model, run, mix, source or batch 'nothing'"):
+        generations.show("nothing")
+
+
+def test_an_id_that_stands_in_two_sources_is_shown_twice_and_is_ambiguous_for_lineage(corpus: Registry) -> None:
+    for source in ("wiki", "books"):
+        corpus.add([{"id": "1", "text": source}], Declared(origin=Origin.HUMAN, source=source))
+    assert {row["source"] for row in corpus.show("1")} == {"wiki", "books"}
+    with pytest.raises(Ambiguous) as caught:
+        corpus.lineage("1")
+    assert {fit.split()[1] for fit in caught.value.fits} == {"(wiki)", "(books)"}
+    digest = caught.value.fits[0].split()[0]
+    assert corpus.lineage(digest)["document"]["digest"].startswith(digest)
+
+
+# -- sql
+
+
+def test_sql_answers_and_passes_on_what_duckdb_refuses(generations: Registry) -> None:
+    assert sql(generations, "SELECT count(*) AS n FROM document").to_pylist() == [{"n": 200}]
+    with pytest.raises(ProvError, match=r"DuckDB refuses the statement: .*nowhere"):
+        sql(generations, "SELECT * FROM nowhere")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_csv('{secret}')",
+        "SELECT * FROM read_text('{secret}')",
+        "SELECT * FROM read_blob('{secret}')",
+        "SELECT * FROM '{secret}'",
+        "SELECT * FROM glob('{folder}/*')",
+        "ATTACH '{folder}/other.prov' AS other",
+        "COPY (SELECT 1) TO '{folder}/written.csv'",
+        "EXPORT DATABASE '{folder}/written'",
+        "COPY document FROM '{secret}'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+        "RESET lock_configuration",
+        "PRAGMA enable_external_access",
+        "SET temp_directory = '{folder}/written'",
+        "CREATE TABLE mine (a INTEGER)",
+        "DELETE FROM document",
+        "UPDATE document SET origin = 'human'",
+        "DROP TABLE document",
+        "SELECT 1; DELETE FROM document",
+        "CREATE SECRET s (TYPE s3)",
+    ],
+)
+def test_sql_reaches_no_other_file_and_changes_nothing(statement: str, generations: Registry, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\nsecret\n")
+    before = generations.stats()
+    generations.close()
+    names = sorted(tmp_path.iterdir())
+    with Registry.open(generations.path, read_only=True) as held:
+        held.lock_down()
+        with pytest.raises(ProvError, match="DuckDB refuses the statement"):
+            sql(held, statement.format(secret=secret, folder=tmp_path))
+        assert sql(held, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    assert sorted(tmp_path.iterdir()) == names
+    with Registry.open(generations.path) as again:
+        assert again.stats() == before
+
+
+def test_sql_does_not_see_the_variables_of_the_program(generations: Registry) -> None:
+    import pyarrow as pa
+
+    hidden = pa.table({"a": [1]})
+    generations.close()
+    with Registry.open(generations.path, read_only=True) as held:
+        held.lock_down()
+        with pytest.raises(ProvError, match="hidden"):
+            sql(held, "SELECT * FROM hidden")
+    assert hidden.num_rows == 1
