@@ -67,7 +67,8 @@ def derive_generation(
     """Derive the generation of a document from its origin, its model and what it was edited from.
 
     Args:
-        declared: the generation that somebody declared for it; it settles what lineage leaves open.
+        declared: the generation that somebody declared for it; it settles what lineage leaves open, and gives
+            way where lineage, learnt later, says that it is higher.
         model: the generation of the model that wrote it, None where no model is named.
         parents: the generations it inherits through its `INHERITING` derivations.
     """
@@ -76,7 +77,7 @@ def derive_generation(
     if origin == Origin.UNKNOWN:
         return UNKNOWN_GENERATION
     lineage = highest([model or UNKNOWN_GENERATION, *parents])
-    if lineage.exact or declared is None:
+    if lineage.exact or declared is None or declared < (lineage.number or 0):
         return lineage
     return Generation(declared, True)
 
@@ -105,7 +106,10 @@ def document_digest(text: bytes, source: str | None, run: bytes | None, item: st
     """Identify a document by its text's digest, its source or run, and its item there (32 bytes)."""
     # A list of strings is the same in plain compact JSON and in RFC 8785, and this runs once a document.
     parts = ["prov-document-1", text.hex(), source, run and run.hex(), item]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(_COMPACT.encode(parts).encode()).digest()
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def model_digest(

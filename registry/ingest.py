@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from provenance.errors import ProvError
 from provenance.origin import canonical
-from registry.carry import Carried, learn
+from registry.carry import Carried, learn, read_folders
 from registry.lineage import rederive
-from registry.readers import REJECTED, STANDARD_INPUT, Input, Row, open_file
+from registry.readers import REJECTED, STANDARD_INPUT, Input, Meter, Row, Split, find_inputs, open_file, read
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
 from registry.store import Batch, Store
 from registry.tokens import Tokenizer, default_tokenizer
@@ -336,10 +336,53 @@ def _parent_fault(reference: str, parents: int) -> str:
     return f"its parent {reference!r} is ambiguous: {parents} documents have that id, name one by its digest"
 
 
-# -- files that are done
+# -- files
 
 
-def input_digest(input: Input, rules: Rules, split: str | None) -> bytes | None:
+def ingest_files(
+    store: Store,
+    arguments: Sequence[str | Path],
+    rules: Rules,
+    *,
+    split: Split | None = None,
+    commit_each_file: bool = False,
+    meter: Meter | None = None,
+    **options: Any,
+) -> Ingested:
+    """Take in files, folders, globs or standard input, and the lineage that lies in exported folders.
+
+    Args:
+        split: cut text files into paragraphs or lines.
+        commit_each_file: one act a file; a file that was taken in before is passed over, unless `redeclare`.
+        meter: tells meanwhile how many bytes of the files have been read.
+        options: those of `ingest`.
+    """
+    files, _ = find_inputs(arguments)
+    carried = read_folders(arguments)
+    if not commit_each_file:
+        return _ingest_and_tell(
+            store, (Feed(file.name, read(file, split, meter)) for file in files), rules, carried=carried, **options
+        )
+    result = Ingested()
+    for file in files:
+        digest = _input_digest(file, rules, split)
+        if digest and store.ask_value("input_done", digest=digest) and not options.get("redeclare"):
+            result.skipped_files += 1
+        else:
+            feed = Feed(file.name, read(file, split, meter))
+            result += _ingest_and_tell(store, [feed], rules, input_digest=digest, **options)
+    return result + ingest(store, [], rules, carried=carried, **options)
+
+
+def _ingest_and_tell(store: Store, feeds: Iterable[Feed], rules: Rules, **options: Any) -> Ingested:
+    """Write down what was left out as soon as the rest is committed."""
+    result = ingest(store, feeds, rules, **options)
+    if result.rejected and not options.get("dry_run"):
+        _write_rejected(store.path, result.rejected)
+    return result
+
+
+def _input_digest(input: Input, rules: Rules, split: str | None) -> bytes | None:
     """What marks a file as done: its bytes and all that was declared of it; None for standard input."""
     if input.path == STANDARD_INPUT:
         return None
@@ -352,13 +395,8 @@ def input_digest(input: Input, rules: Rules, split: str | None) -> bytes | None:
     ).digest()
 
 
-def is_done(store: Store, digest: bytes | None) -> bool:
-    """Whether an act took this very input in before."""
-    return digest is not None and bool(store.ask_value("input_done", digest=digest))
-
-
-def write_rejected(registry: Path, rejected: list[Rejected]) -> Path:
-    """Append bad rows with their reasons to `<registry>.rejected.jsonl`, and tell where that is."""
+def _write_rejected(registry: Path, rejected: list[Rejected]) -> None:
+    """Append bad rows with their reasons to `<registry>.rejected.jsonl`."""
     path = registry.with_name(registry.name + REJECTED)
     try:
         with open(path, "a", encoding="ascii") as stream:
@@ -368,4 +406,3 @@ def write_rejected(registry: Path, rejected: list[Rejected]) -> Path:
             f"cannot write the {len(rejected):,} bad rows to {path}: {error.strerror}; the good ones are taken in, "
             "make room for that file and take the same input in again"
         ) from error
-    return path

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from provenance.errors import ProvError
-from registry import audit, carry
+from registry import audit
 from registry.draw import Drawn, draw
-from registry.ingest import Feed, Ingested, ingest, input_digest, is_done, write_rejected
+from registry.ingest import Feed, Ingested, ingest, ingest_files
 from registry.lineage import Model, Run, find_manifest, record_model, record_run, written_by
 from registry.mix import MixSpec
-from registry.readers import Input, Meter, Row, Split, find_inputs, read
+from registry.readers import Meter, Row, Split
 from registry.rows import MAX_BYTES, Declared, Rules
 from registry.store import Store
 from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
@@ -63,39 +63,18 @@ class Registry(Store):
         Raises:
             BadRow, Conflict, BrokenFile, NotFound: and then nothing was taken in.
         """
-        arguments = list(inputs)
-        files, _ = find_inputs(arguments)
-        rules = self._rules(declared, columns, run, max_bytes)
-        carried = carry.read_folders(arguments)
-        options: dict[str, Any] = {
-            "skip_bad": skip_bad,
-            "redeclare": redeclare,
-            "dry_run": dry_run,
-            "progress": progress,
-        }
-        if commit_each_file:
-            result = self._ingest_each(files, rules, split, meter, options)
-            result += ingest(self, [], rules, carried=carried, **options)
-        else:
-            feeds = (Feed(file.name, read(file, split, meter)) for file in files)
-            result = ingest(self, feeds, rules, carried=carried, **options)
-        if result.rejected and not dry_run:
-            write_rejected(self.path, result.rejected)
-        return result
-
-    def _ingest_each(
-        self, files: list[Input], rules: Rules, split: Split | None, meter: Meter | None, options: dict[str, Any]
-    ) -> Ingested:
-        result = Ingested()
-        for file in files:
-            digest = input_digest(file, rules, split)
-            if is_done(self, digest):
-                result.skipped_files += 1
-            else:
-                result += ingest(
-                    self, [Feed(file.name, read(file, split, meter))], rules, input_digest=digest, **options
-                )
-        return result
+        return ingest_files(
+            self,
+            list(inputs),
+            self._rules(declared, columns, run, max_bytes),
+            split=split,
+            commit_each_file=commit_each_file,
+            meter=meter,
+            skip_bad=skip_bad,
+            redeclare=redeclare,
+            dry_run=dry_run,
+            progress=progress,
+        )
 
     def _rules(
         self, declared: Declared, columns: Mapping[str, str] | None, run: str | None, max_bytes: int = MAX_BYTES
@@ -108,14 +87,16 @@ class Registry(Store):
         declared: Declared = Declared(),
         *,
         run: str | None = None,
-        name: str = "rows",
+        name: str | None = None,
         **options: Any,
     ) -> Ingested:
         """Take in rows from Python, with the same columns and by the same rules as those of a file.
 
         Args:
-            name: what stands for the file's name in ids that rows do not bring.
+            name: what stands before the number of the row in ids that rows do not bring; with a run, the number alone
+                is the id unless a name is given.
         """
+        name = ("" if run else "rows") if name is None else name
         numbered = (Row(number, f"row {number:,}", dict(row)) for number, row in enumerate(rows, 1))
         return ingest(self, [Feed(name, numbered)], self._rules(declared, None, run), **options)
 

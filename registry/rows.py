@@ -212,7 +212,7 @@ def document_row(row: Row, rules: Rules, input_name: str, into: Arriving, input:
     exported = said[PROVENANCE_COLUMN]
     document = _exported(said, exported, rules) if exported else _declared(said, rules)
     document |= {"input": input, "number": row.number, "place": row.place}
-    document["item"] = document["item"] or _default_item(row.number, rules, input_name)
+    document["item"] = document["item"] or _default_item(row.number, input_name)
     _measure(document, rules.max_bytes)
     _identify(document, exported)
     edges = list(_edges(said, exported, document))
@@ -225,8 +225,8 @@ def document_row(row: Row, rules: Rules, input_name: str, into: Arriving, input:
     into.bytes += document["bytes"] + len(document["metadata"] or "")
 
 
-def _default_item(number: int, rules: Rules, input_name: str) -> str:
-    return str(number) if rules.written_by else f"{input_name}#{number}"
+def _default_item(number: int, input_name: str) -> str:
+    return f"{input_name}#{number}" if input_name else str(number)
 
 
 # -- what a row and its batch declare

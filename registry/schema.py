@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from provenance.errors import ProvError
@@ -41,6 +42,7 @@ def _migration(file_name: str, sql: str) -> Migration:
     return Migration(int(version), name, sql)
 
 
+@cache
 def question(name: str) -> str:
     """The SQL of `registry/sql/<name>.sql`."""
     return (resources.files("registry") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

@@ -11,10 +11,18 @@ from provenance.origin import Origin
 from registry import Declared, MixSpec, Registry, ratio, real_frac
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty registry, made once; copy it, never open it for writing."""
+    path = tmp_path_factory.mktemp("empty") / "empty.prov"
+    Registry.create(path).close()
+    return path
+
+
 @pytest.fixture
-def corpus(tmp_path: Path) -> Iterator[Registry]:
+def corpus(empty: Path, tmp_path: Path) -> Iterator[Registry]:
     """An empty registry in a file of its own, closed afterwards."""
-    with Registry.create(tmp_path / "corpus.prov") as held:
+    with Registry.open(shutil.copy(empty, tmp_path / "corpus.prov")) as held:
         yield held
 
 

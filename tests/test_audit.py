@@ -148,6 +148,7 @@ def test_a_document_that_a_mix_has_once_more_was_added(generations: Registry) ->
     assert generations.diff(twice, once)["removed"] == found["added"]
 
 
+@pytest.mark.slow
 def test_the_command_exits_3_where_mixes_differ_and_0_where_not(generations: Registry) -> None:
     one, other = (mix["digest"][:12] for mix in generations.list("mixes", 2))
     generations.close()
@@ -230,19 +231,19 @@ def test_sql_answers_and_passes_on_what_duckdb_refuses(generations: Registry) ->
         "CREATE SECRET s (TYPE s3)",
     ],
 )
-def test_sql_reaches_no_other_file_and_changes_nothing(statement: str, generations: Registry, tmp_path: Path) -> None:
+def test_sql_reaches_no_other_file_and_changes_nothing(statement: str, corpus: Registry, tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a\nsecret\n")
-    before = generations.stats()
-    generations.close()
+    before = corpus.stats()
+    corpus.close()
     names = sorted(tmp_path.iterdir())
-    with Registry.open(generations.path, read_only=True) as held:
+    with Registry.open(corpus.path, read_only=True) as held:
         held.lock_down()
         with pytest.raises(ProvError, match="DuckDB refuses the statement"):
             sql(held, statement.format(secret=secret, folder=tmp_path))
         assert sql(held, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
     assert sorted(tmp_path.iterdir()) == names
-    with Registry.open(generations.path) as again:
+    with Registry.open(corpus.path) as again:
         assert again.stats() == before
 
 

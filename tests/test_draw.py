@@ -189,7 +189,7 @@ def specs(draw: st.DrawFn, docs: list[Doc]) -> MixSpec:
     )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_sql_draws_what_the_reference_draws(bare: Registry, data: st.DataObject) -> None:
     """Whatever the ranks, sizes, units, seeds and repeats: the longest run of the seeded order within each quota."""
@@ -489,6 +489,7 @@ def halves(conditions: list[str]) -> MixSpec:
     return MixSpec.model_validate({"strata": [{"where": where, "share": 0.5} for where in conditions]})
 
 
+@pytest.mark.slow
 def test_a_thousand_strata_and_more_are_drawn(corpus: Registry) -> None:
     count = 1250
     corpus.add([{"id": str(n), "text": f"text {n}", "origin": "human"} for n in range(count)])

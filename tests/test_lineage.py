@@ -231,7 +231,7 @@ class World:
 
 
 @given(data=st.data())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_generations_follow_the_rule_in_any_history(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -340,6 +340,7 @@ def test_a_damaged_page_of_a_parquet_file_is_told_in_one_line(tmp_path: Path) ->
         rows_of(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".jsonl.gz", ".jsonl.zst", ".txt"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None:
     plain = b"text\n" if suffix == ".csv" else b""

@@ -148,7 +148,6 @@ def test_the_users_id_is_the_item_and_else_the_name_of_the_input_with_the_row() 
     assert document({"id": "mine"})["item"] == "mine"
     assert document({"id": 12})["item"] == "12"
     assert document({})["item"] == "file.jsonl#7"
-    assert document({}, run=RUN)["item"] == "7"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))

@@ -2,7 +2,7 @@
 UPDATE arriving
 SET lineage = derived.lineage, lineage_exact = derived.lineage_exact,
     generation = derived_generation(origin, declared, derived.lineage, derived.lineage_exact),
-    generation_exact = derived_exact(origin, declared, derived.lineage_exact)
+    generation_exact = derived_exact(origin, declared, derived.lineage, derived.lineage_exact)
 FROM (
     SELECT arriving.digest, greatest(written.generation, inherited.generation) AS lineage,
            coalesce(written.generation IS NOT NULL AND written.exact, false)
@@ -34,4 +34,4 @@ WHERE derived.digest = arriving.digest
   AND ((arriving.lineage, arriving.lineage_exact) IS DISTINCT FROM (derived.lineage, derived.lineage_exact)
        OR arriving.generation IS DISTINCT FROM
           derived_generation(origin, declared, derived.lineage, derived.lineage_exact)
-       OR arriving.generation_exact IS DISTINCT FROM derived_exact(origin, declared, derived.lineage_exact))
+       OR arriving.generation_exact IS DISTINCT FROM derived_exact(origin, declared, derived.lineage, derived.lineage_exact))

@@ -3,7 +3,7 @@ UPDATE document
 SET generation = derived.generation, generation_exact = derived.exact
 FROM (
     SELECT document_id, derived_generation(origin, declared, lineage, lineage_exact) AS generation,
-           derived_exact(origin, declared, lineage_exact) AS exact
+           derived_exact(origin, declared, lineage, lineage_exact) AS exact
     FROM (
         SELECT document.document_id, document.origin, latest.generation AS declared,
                greatest(model.generation, inherited.generation) AS lineage,

@@ -61,10 +61,11 @@ CREATE MACRO derived_generation(origin, declared, lineage, lineage_exact) AS CAS
     WHEN origin = 'human' THEN 0
     WHEN origin = 'unknown' THEN NULL
     WHEN lineage_exact THEN lineage
-    ELSE coalesce(declared, lineage)
+    ELSE greatest(declared, lineage)
 END;
-CREATE MACRO derived_exact(origin, declared, lineage_exact) AS
-    origin = 'human' OR (origin <> 'unknown' AND (lineage_exact OR declared IS NOT NULL));
+CREATE MACRO derived_exact(origin, declared, lineage, lineage_exact) AS
+    origin = 'human'
+    OR (origin <> 'unknown' AND (lineage_exact OR coalesce(declared >= coalesce(lineage, 0), false)));
 
 -- latest_declaration: of each document the declaration in force, the newest.
 CREATE VIEW latest_declaration AS
