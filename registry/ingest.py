@@ -114,13 +114,14 @@ class _Act:
         self.result = Ingested()
         self.names: list[str] = []
         self.fields: set[str] = set()
+        self.names_parents = self.meets_known = False
         self.wrote_something = False
 
     def carry_out(self, feeds: Iterable[Feed], carried: Sequence[Carried], progress: Progress) -> Ingested:
         tokenizer = default_tokenizer(self.store)
         self._stage(feeds, tokenizer, progress)
         self._one_declaration_each()
-        self.store.run("stage_known")
+        self.meets_known = bool(self.store.ask_value("stage_known"))
         self._meet_declarations()
         self._settle()
         self._count()
@@ -174,6 +175,7 @@ class _Act:
             column = tokenizer.count(rows.column("text"))
             rows = rows.set_column(ARRIVING.get_field_index("tokens"), "tokens", column)
         self.fields |= arriving.fields
+        self.names_parents |= bool(arriving.edges)
         with self.store.lend(incoming=rows, incoming_edge=arriving.edge_batch()):
             self.store.run("insert_arriving")
             self.store.run("insert_arriving_edge")
@@ -200,7 +202,7 @@ class _Act:
 
     def _meet_declarations(self) -> None:
         self.store.run("stage_redeclared")
-        row = self.store.ask_one("first_redeclared")
+        row = self.store.ask_one("first_redeclared") if self.meets_known else None
         if row and not self.redeclare:
             count, input, place, item, *declared = row
             raise Conflict(
@@ -217,8 +219,9 @@ class _Act:
     def _settle(self) -> None:
         """Resolve parents and derive generations, until no row is left that lineage rules out."""
         self.store.run("stage_edges")
-        self.result.parents_missing = self.store.ask_value("drop_missing_edges")
-        self.store.run("drop_held_edges")
+        if self.names_parents:
+            self.result.parents_missing = self.store.ask_value("drop_missing_edges")
+            self.store.run("drop_held_edges")
         while bad := self._bad_parents() or self._circles() or self._contradictions():
             self._leave_out(bad)
 
@@ -233,12 +236,16 @@ class _Act:
             self.store.run("delete_edges")
 
     def _bad_parents(self) -> list[BadPlace]:
+        if not self.names_parents:
+            return []
         return [
             (input, number, _parent_fault(reference, parents))
             for input, number, reference, parents in self.store.ask("unresolved_edges")
         ]
 
     def _circles(self) -> list[BadPlace]:
+        if not self.names_parents:
+            return []
         self.store.run("stage_circle")
         while self.store.ask_value("peel_circle"):
             pass
@@ -246,7 +253,8 @@ class _Act:
 
     def _contradictions(self) -> list[BadPlace]:
         self.store.run("stage_news")
-        self.store.run("complete_known")
+        if self.meets_known:
+            self.store.run("complete_known")
         self.store.run("stage_models")
         while self.store.ask_value("derive_arriving"):
             pass
@@ -287,7 +295,8 @@ class _Act:
             self.store.run("insert_fields")
         if tokenizer:
             self.store.run("insert_lengths", tokenizer_id=tokenizer.tokenizer_id)
-        self.result.redeclared = self.store.ask_value("insert_redeclarations", batch_id=batch_id, **by)
+        if self.meets_known:
+            self.result.redeclared = self.store.ask_value("insert_redeclarations", batch_id=batch_id, **by)
         if self.result.redeclared:
             self.store.run("redeclare_documents", batch_id=batch_id)
         if self.result.redeclared or (edges and self.result.known):
