@@ -25,6 +25,7 @@ def prov(*arguments: str, registry: Path) -> subprocess.CompletedProcess[str]:
 # -- composition
 
 
+@pytest.mark.slow
 def test_a_composition_sums_to_the_total_however_it_is_cut(generations: Registry) -> None:
     mix = generations.mix(MixSpec(strata=real_frac(0.5), size=500, max_repeats=20)).mix
     for held, total in ((None, generations.stats()["documents"]), (mix, 500)):
@@ -106,6 +107,7 @@ def test_all_human_ancestors_and_nothing_else_are_streamed(generations: Registry
     assert 0 < len(human) < 60
 
 
+@pytest.mark.slow
 def test_the_command_streams_every_human_ancestor_as_json_lines(generations: Registry) -> None:
     expected = [row["digest"] for row in generations.human_ancestors("two3")]
     generations.close()

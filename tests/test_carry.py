@@ -79,6 +79,7 @@ def test_what_was_exported_adds_nothing_where_it_came_from(name: str, generation
     assert generations.stats() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.parquet", "out.jsonl.zst"])
 def test_a_whole_corpus_is_the_same_elsewhere_document_by_document_and_mix_by_mix(
     name: str, generations: Registry, elsewhere: Registry, tmp_path: Path
@@ -364,6 +365,7 @@ def test_documents_that_did_not_come_along_are_missed(elsewhere: Registry, part:
     assert elsewhere.stats()["documents"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [("model", "run [0-9a-f]{12} is of another model"), ("mix", "model [0-9a-f]{12} was trained on another mix")],

@@ -436,6 +436,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         Size().convert(text, None, None)
 
 
+@pytest.mark.slow
 def test_the_done_line_of_a_person_who_copies_it(prov: Prov, tmp_path: Path) -> None:
     """The same digest twice, and when the files come in another order; another with another seed."""
     files = [

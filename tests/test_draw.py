@@ -215,6 +215,7 @@ def test_sql_draws_what_the_reference_draws(bare: Registry, data: st.DataObject)
         assert achieved.of(spec.unit) <= quota
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["documents", "bytes"])
 def test_sql_draws_what_the_reference_draws_of_many(bare: Registry, unit: Unit) -> None:
     """More documents than steps, so that quotas end within a step of many."""

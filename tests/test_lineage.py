@@ -230,6 +230,7 @@ class World:
         return documents, models
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=2, deadline=None)
 def test_generations_follow_the_rule_in_any_history(

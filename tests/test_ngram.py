@@ -81,6 +81,7 @@ def test_probabilities_are_those_of_the_formula_counted_by_hand(
     assert np.allclose(model.distribution(" ".join(before)), expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.slow
 @given(TEXTS, ORDERS, DISCOUNTS, TEXTS)
 def test_the_probability_of_a_text_is_the_product_of_those_of_its_words_and_its_end(
     texts: list[str], order: int, discount: float, scored: list[str]

@@ -39,7 +39,7 @@ def test_a_mix_is_pinned_to_this_very_digest(tmp_path: Path) -> None:
     assert drawn_digest(tmp_path / "r.prov", corpus_files(tmp_path), SPEC) == PINNED
 
 
-@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("threads", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_neither_threads_nor_the_order_of_files_change_a_mix(tmp_path: Path, threads: int) -> None:
     files = corpus_files(tmp_path)[::-1]
     assert drawn_digest(tmp_path / "r.prov", files, SPEC, threads) == PINNED

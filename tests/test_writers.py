@@ -65,6 +65,7 @@ def test_an_export_holds_each_text_byte_for_byte_in_the_order_of_the_mix(
     assert all(row["provenance"]["text"] == text_digest(row["text"]).hex() for row in rows)
 
 
+@pytest.mark.slow
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=30, unique=True))
 @settings(max_examples=2, deadline=None)
 def test_any_text_survives_every_format(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -300,6 +301,7 @@ def test_an_existing_file_is_replaced_at_once_by_the_whole_new_one(generations: 
     assert len(exported(path)) == generations.mix_size(mix)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.jsonl", "folder"])
 def test_a_killed_export_leaves_no_half_file_under_the_name(name: str, generations: Registry, tmp_path: Path) -> None:
     mix = everything(generations)
