@@ -30,6 +30,22 @@ class Relation(StrEnum):
     QUOTE = "quote"
 
 
+COLUMNS = (
+    "id",
+    "text",
+    "origin",
+    "generation",
+    "generator",
+    "source",
+    "license",
+    "url",
+    "created",
+    "prompt_of",
+    "parents",
+    "metadata",
+)
+"""The columns of a row that prov understands; every other one goes to the metadata."""
+
 INHERITING = frozenset({Relation.EDIT, Relation.TRANSLATION, Relation.PARAPHRASE})
 """Relations through which a document inherits the generation of its parent."""
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Va
 
 from provenance.errors import ProvError
 from provenance.origin import (
+    COLUMNS,
     INHERITING,
     Origin,
     Relation,
@@ -22,22 +23,6 @@ from provenance.origin import (
     text_digest,
 )
 from registry.readers import JSON_DECODER, Row
-
-COLUMNS = (
-    "id",
-    "text",
-    "origin",
-    "generation",
-    "generator",
-    "source",
-    "license",
-    "url",
-    "created",
-    "prompt_of",
-    "parents",
-    "metadata",
-)
-"""The columns of a row that prov understands; every other one goes to the metadata."""
 
 PROVENANCE_COLUMN = "provenance"
 """The struct that an export carries; a row that has it says there what its other columns would."""

@@ -174,7 +174,11 @@ class Store:
         """Say what a person can mend in DuckDB's errors: a broken file, a full disk, too little memory."""
         try:
             yield
-        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.SerializationException) as error:
+        except (duckdb.Error, RuntimeError) as error:
+            if _was_interrupted(error):
+                raise KeyboardInterrupt from error
+            if not isinstance(error, _MENDABLE):
+                raise
             raise ProvError(
                 f"DuckDB cannot work with {self.path}: {_first_line(error)}; nothing of this command was kept, "
                 "look for a full disk, too little memory or a damaged file"
@@ -199,7 +203,8 @@ class Store:
         """All or nothing: whatever ends the block early leaves the registry as it was."""
         self.connection.begin()
         try:
-            yield
+            with self._mendable():
+                yield
         except BaseException:
             with suppress(duckdb.Error):  # a fatal error has ended the transaction by itself
                 self.connection.rollback()
@@ -298,6 +303,16 @@ class Store:
             raise ProvError(f"{self.path} is a DuckDB database, but no prov registry: name another file") from None
         if [(version, digest) for version, digest in applied] != [(step.version, step.digest) for step in shipped]:
             raise SchemaMismatch(str(self.path), _newest(applied), shipped[-1].version)
+
+
+_MENDABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.SerializationException)
+
+
+def _was_interrupted(error: Exception) -> bool:
+    """Whether Ctrl-C is behind an error: DuckDB dresses it differently, depending on what it was doing."""
+    return isinstance(error, duckdb.InterruptException) or any(
+        words in str(error) for words in ("Query interrupted", "KeyboardInterrupt")
+    )
 
 
 class _Abandoned(Exception):

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import ProvError
-from provenance.origin import Origin, document_digest, model_digest, text_digest
+from provenance.origin import COLUMNS, Origin, document_digest, model_digest, text_digest
 from registry.readers import Row
 from registry.rows import (
     ARRIVING,
     ARRIVING_EDGE,
-    COLUMNS,
     Arriving,
     Declared,
     Fault,

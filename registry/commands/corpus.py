@@ -17,22 +17,7 @@ from provenance.console import (
     show_table,
 )
 from provenance.errors import ProvError
-from provenance.origin import Generation, Origin
-
-COLUMNS = (
-    "text",
-    "id",
-    "origin",
-    "generation",
-    "generator",
-    "source",
-    "license",
-    "url",
-    "created",
-    "prompt_of",
-    "parents",
-    "metadata",
-)
+from provenance.origin import COLUMNS, Generation, Origin
 
 
 @click.command()
