@@ -17,7 +17,6 @@ from provenance.origin import Origin, canonical
 from registry.where import Where
 
 Unit = Literal["documents", "bytes", "words", "tokens"]
-UNITS: tuple[Unit, ...] = ("documents", "bytes", "words", "tokens")
 MAX_SEED = 2**53 - 1  # the largest integer that canonical JSON carries
 MAX_REPEATS = 1000
 

@@ -145,11 +145,6 @@ class Store:
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
-    def ask_table(self, name: str, /, **params: Any) -> pa.Table:
-        """The answer as one Arrow table."""
-        with self._mendable():
-            return self.connection.sql(question(name), params=params).to_arrow_table()
-
     def ask_batches(self, name: str, /, rows: int = 10_000, **params: Any) -> Iterator[pa.RecordBatch]:
         """Stream the answer as Arrow batches, on a connection of its own that sees what is committed.
 

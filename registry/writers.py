@@ -23,12 +23,12 @@ from provenance.errors import ProvError
 from registry import carry
 from registry.card import dataset_card
 from registry.lineage import find_manifest, trace
+from registry.readers import COMPRESSION
 from registry.schema import question
 from registry.store import Store
 
 Format = Literal["parquet", "jsonl", "text"]
 STANDARD_OUTPUT = Path("-")
-COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".jsonl": "jsonl", ".txt": "text"}
 BATCH_ROWS = 10_000
 BATCH_BYTES = 32_000_000

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
@@ -20,7 +20,7 @@ from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry import Declared, MixSpec, Registry, Stratum, ratio, real_frac
 from registry.draw import KINDS, Drawn, Overlap
-from registry.mix import UNITS, Shortfall, Unit, allocate, place, round_keys
+from registry.mix import Shortfall, Unit, allocate, place, round_keys
 from registry.where import UnknownField, Where
 
 HUMANS, MODELS, UNKNOWNS, MIXED = 300, 500, 20, 10
@@ -173,7 +173,7 @@ def specs(draw: st.DrawFn, docs: list[Doc]) -> MixSpec:
     """A mix of one to four sources, of a size near to what there is."""
     cuts = sorted(draw(st.lists(st.integers(0, 10), max_size=3)))
     shares = [(upper - lower) / 10 for lower, upper in zip([0, *cuts], [*cuts, 10], strict=True)]
-    unit = draw(st.sampled_from(UNITS))
+    unit = draw(st.sampled_from(get_args(Unit)))
     total = sum(doc.size(unit) for doc in docs)
     return MixSpec(
         strata=tuple(

@@ -269,8 +269,10 @@ def tokenize(tokenizer: str | None, registry: Path, as_json: bool) -> None:
     """
     from registry.registry import Registry
 
-    with Registry.open(registry) as held, progress(held.stats()["texts"], "texts") as advance:
-        counted = held.tokenize(tokenizer, advance)
+    with Registry.open(registry) as held:
+        total = held.stats()["texts"] if tokenizer else held.uncounted()
+        with progress(total, "texts") as advance:
+            counted = held.tokenize(tokenizer, advance)
     if as_json:
         show_json({"texts": counted})
     else:
