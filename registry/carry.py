@@ -195,4 +195,5 @@ def learn(store: Store, batch: Batch, carried: Carried) -> int:
         learnt += store.ask_value("learn_known_runs")
         learnt += store.ask_value("learn_new_runs", **batch_id)
         store.run("learn_manifests")
+        store.run("insert_mix_composition")
     return learnt

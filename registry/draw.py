@@ -21,7 +21,7 @@ from provenance.origin import Origin
 from registry.lineage import rederive
 from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
 from registry.schema import question
-from registry.store import Batch, Store
+from registry.store import Batch, Store, update_with
 from registry.where import Field, Kind, Where
 
 REASONS = ("unknown", "mixed", "withdrawn", "held_out")
@@ -183,6 +183,7 @@ def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
     else:
         store.run("insert_mix", batch_id=batch.batch_id, **content)
     store.run("insert_mix_documents", digest=drawn.digest)
+    store.run("insert_mix_composition")
     if is_known:
         rederive(store)
     batch.documents, batch.bytes = drawn.total.documents, drawn.total.bytes
@@ -365,6 +366,5 @@ def _turn_keys(spec: MixSpec) -> pa.Table:
 def _digest(store: Store, spec: MixSpec) -> bytes:
     digest = hashlib.sha256(spec.canonical())
     for batch in store.stream("drawn_digests"):
-        documents = batch.column("digest").cast(pa.binary(32))
-        digest.update(documents.buffers()[1][32 * documents.offset :][: 32 * len(documents)])
+        update_with(digest, batch.column("digest"))
     return digest.digest()

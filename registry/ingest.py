@@ -278,7 +278,7 @@ class _Act:
 
     def _write(self, tokenizer: Tokenizer | None) -> None:
         batch_id, declared = self.batch.batch_id, self.rules.declared
-        by = {"by": declared.by, "evidence": declared.evidence}
+        by = {"by": declared.by, "evidence": declared.evidence, "made_at": self.batch.made_at}
         self._meet_source()
         self.store.run("insert_foreign_mixes", made_at=self.batch.made_at, batch_id=batch_id)
         self.store.run("insert_foreign_models", batch_id=batch_id)
@@ -298,7 +298,7 @@ class _Act:
         if self.meets_known:
             self.result.redeclared = self.store.ask_value("insert_redeclarations", batch_id=batch_id, **by)
         if self.result.redeclared:
-            self.store.run("redeclare_documents", batch_id=batch_id)
+            self.store.run("put_in_force", batch_id=batch_id)
         if self.result.redeclared or (edges and self.result.known):
             rederive(self.store)
         self.batch.documents, self.batch.bytes = self.result.added, self.result.bytes

@@ -205,6 +205,8 @@ def rederive(store: Store) -> None:
     """Derive all generations again, after lineage was learnt: models and documents in turn, until nothing moves."""
     while store.ask_value("derive_documents") + store.ask_value("derive_models", model_id=None):
         pass
+    store.run("forget_mix_composition")
+    store.run("renew_mix_composition")
 
 
 def trace(store: Store, kind: str, local_id: int) -> None:

@@ -215,8 +215,9 @@ class Store:
         """
         try:
             with self.transaction():
-                last = self.ask_value("last_batch_id")
-                batch = Batch((last or 0) + 1, kind, self.clock(), run_id)
+                last, newest = self.ask_one("last_batch") or (0, datetime.min)
+                # The newest declaration is in force, so time never runs backwards here, whatever a clock says.
+                batch = Batch(last + 1, kind, max(self.clock(), newest), run_id)
                 yield batch
                 if batch.abandoned:
                     raise _Abandoned
@@ -226,7 +227,7 @@ class Store:
 
     def _chain(self, batch: Batch) -> None:
         previous = self.head()
-        content = self.content_digest(batch.batch_id)
+        content = self.content_digest(batch.batch_id, batch.made_at)
         version = provenance.__version__
         link = [
             "prov-batch-1",
@@ -251,11 +252,12 @@ class Store:
             digest=hashlib.sha256(canonical(link)).digest(),
         )
 
-    def content_digest(self, batch_id: int) -> bytes:
+    def content_digest(self, batch_id: int, made_at: datetime) -> bytes:
         """SHA-256 over all that a batch declared, in the order of its digests (32 bytes)."""
         digest = hashlib.sha256()
-        for (row,) in self.ask("batch_content", batch_id=batch_id):
-            digest.update(bytes.fromhex(row))
+        with self.lend(asked=pa.table({"batch_id": [batch_id], "made_at": pa.array([made_at], pa.timestamp("us"))})):
+            for batch in self.stream("batch_content"):
+                update_with(digest, batch.column("row_digest"))
         return digest.digest()
 
     def head(self) -> bytes | None:
@@ -298,6 +300,12 @@ class Store:
             raise ProvError(f"{self.path} is a DuckDB database, but no prov registry: name another file") from None
         if [(version, digest) for version, digest in applied] != [(step.version, step.digest) for step in shipped]:
             raise SchemaMismatch(str(self.path), _newest(applied), shipped[-1].version)
+
+
+def update_with(hasher: "hashlib._Hash", digests: pa.Array) -> None:
+    """Feed digests, (n,) binary of 32 bytes each, to a hash without making Python objects of them."""
+    fixed = digests.cast(pa.binary(32))
+    hasher.update(fixed.buffers()[1][32 * fixed.offset : 32 * (fixed.offset + len(fixed))])
 
 
 _MENDABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.SerializationException)

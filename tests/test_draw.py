@@ -144,7 +144,7 @@ def put(held: Registry, docs: list[Doc]) -> None:
     with held.lend(rows=pa.Table.from_pylist(rows, schema=schema)):
         held.connection.execute(
             "INSERT INTO document SELECT n, digest, ('0x' || hex(digest)[1:16])::UBIGINT, n, 1, source, NULL, NULL,"
-            " NULL, 'item-' || n, NULL, NULL, 'human', 0, true, bytes, words, NULL FROM rows"
+            " NULL, 'item-' || n, NULL, NULL, 'human', 0, true, bytes, words, NULL, NULL FROM rows"
         )
         held.connection.execute("INSERT INTO length SELECT n, 1, t FROM rows")
 

@@ -5,12 +5,11 @@ FROM (
     SELECT document_id, derived_generation(origin, declared, lineage, lineage_exact) AS generation,
            derived_exact(origin, declared, lineage, lineage_exact) AS exact
     FROM (
-        SELECT document.document_id, document.origin, latest.generation AS declared,
+        SELECT document.document_id, document.origin, declared_generation AS declared,
                greatest(model.generation, inherited.generation) AS lineage,
                coalesce(model.generation IS NOT NULL AND model.generation_exact, false)
                AND coalesce(inherited.exact, true) AS lineage_exact
         FROM document
-        JOIN latest_declaration AS latest USING (document_id)
         LEFT JOIN model ON model.model_id = document.model_id
         LEFT JOIN (
             SELECT child_id, max(parent.generation) AS generation, bool_and(parent.generation_exact) AS exact
