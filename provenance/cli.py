@@ -20,12 +20,14 @@ class Home(NamedTuple):
     help: str
 
 
-CORPUS, MIXTURES, AUDIT = "registry.commands.corpus", "registry.commands.mixtures", "registry.commands.audit"
+CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT = (
+    f"registry.commands.{name}" for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit")
+)
 COMMANDS = {
     "init": Home(f"{CORPUS}:init", "Make an empty registry."),
     "ingest": Home(f"{CORPUS}:ingest", "Take texts in, with their origin."),
-    "record model": Home(f"{CORPUS}:record_model", "Record a model, and the mix that it learnt from."),
-    "record run": Home(f"{CORPUS}:record_run", "Record an act of generating or editing with a model."),
+    "record model": Home(f"{LEARNING}:record_model", "Record a model, and the mix that it learnt from."),
+    "record run": Home(f"{LEARNING}:record_run", "Record an act of generating or editing with a model."),
     "tokenize": Home(f"{CORPUS}:tokenize", "Count the tokens of every text."),
     "show": Home(f"{CORPUS}:show", "Show all about a document, model, run, mix or source."),
     "ls": Home(f"{CORPUS}:ls", "List documents, sources, batches, models, runs or mixes."),

@@ -27,6 +27,26 @@ registry_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def fail_on_option(*findings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option `--fail-on`, for a command that may find these; `conclude` acts on it."""
+    return click.option(
+        "--fail-on",
+        type=click.Choice([*findings, "any"]),
+        multiple=True,
+        help="Exit 3 where this is found; may be given several times.",
+    )
+
+
+def conclude(found: Mapping[str, int], fail_on: Sequence[str]) -> None:
+    """End the command with exit 3 where something is found that `--fail-on` names.
+
+    Args:
+        found: how often there is of each finding.
+    """
+    if any(count and {name, "any"} & set(fail_on) for name, count in found.items()):
+        raise SystemExit(3)
+
+
 class Size(click.ParamType[int]):
     """A whole number that may end in K, M, G or T (powers of a thousand), and in B for bytes."""
 

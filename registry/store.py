@@ -29,6 +29,9 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+CREATE_MIGRATION = "CREATE TABLE migration (version INTEGER, name VARCHAR, digest BLOB, applied_at TIMESTAMP)"
+
+
 def utc_now() -> datetime:
     """The time now in UTC, without a zone, as DuckDB's TIMESTAMP wants it."""
     return datetime.now(UTC).replace(tzinfo=None)
@@ -89,6 +92,15 @@ class Store:
         finally:
             unfinished.unlink(missing_ok=True)
         return cls.open(path, clock=clock)
+
+    @classmethod
+    def empty(cls, path: str | os.PathLike[str], clock: Clock = utc_now) -> Self:
+        """A new file, or `:memory:`, with all tables and not one row in them: for a copy of another registry."""
+        store = cls(Path(path), _connect(Path(path), read_only=False), False, clock)
+        with store.transaction():
+            for command in (CREATE_MIGRATION, *(migration.sql for migration in migrations())):
+                store.connection.execute(command)
+        return store
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], read_only: bool = False, clock: Clock = utc_now) -> Self:
@@ -278,9 +290,7 @@ class Store:
 
     def _migrate(self) -> None:
         with self.transaction():
-            self.connection.execute(
-                "CREATE TABLE migration (version INTEGER, name VARCHAR, digest BLOB, applied_at TIMESTAMP)"
-            )
+            self.connection.execute(CREATE_MIGRATION)
             for migration in migrations():
                 self.connection.execute(migration.sql)
                 self.run(

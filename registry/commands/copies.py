@@ -1,0 +1,1 @@
+"""Commands that put registries together and publish copies of them."""
