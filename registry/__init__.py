@@ -3,15 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from registry.declare import Statement
     from registry.mix import MixSpec, Stratum, ratio, real_frac
     from registry.registry import Registry
     from registry.rows import Declared
     from registry.where import Where
     from registry.writers import Export
 
-__all__ = ["Declared", "Export", "MixSpec", "Registry", "Stratum", "Where", "ratio", "real_frac"]
+__all__ = ["Declared", "Export", "MixSpec", "Registry", "Statement", "Stratum", "Where", "ratio", "real_frac"]
 
-_HOMES = {"Declared": "rows", "Export": "writers", "Registry": "registry", "Where": "where"}
+_HOMES = {"Declared": "rows", "Export": "writers", "Registry": "registry", "Statement": "declare", "Where": "where"}
 
 
 def __getattr__(name: str) -> Any:

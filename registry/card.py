@@ -9,7 +9,7 @@ import yaml
 
 import provenance
 from provenance.origin import Generation
-from registry.audit import composition
+from registry.composition import composition
 from registry.store import Store
 
 
@@ -22,6 +22,7 @@ def dataset_card(store: Store, mix_id: int, suffix: str, columns: Sequence[str],
         command: what made the folder; may be empty.
     """
     digest, spec = store.ask("mix_header", mix_id=mix_id)[0]
+    erased = store.ask_value("erased_of_mix", mix_id=mix_id) if store.ask_value("any_text_missing") else 0
     rows = composition(store, mix=digest)
     licenses, generators = _counted(rows, "license"), _counted(rows, "generator")
     lines = [
@@ -30,7 +31,8 @@ def dataset_card(store: Store, mix_id: int, suffix: str, columns: Sequence[str],
         f"# Training mixture {digest[:12]}",
         "",
         f"{sum(row['documents'] for row in rows):,} texts drawn by provenance with prov {provenance.__version__}. "
-        + _ABOUT[columns[-1]],
+        + _ABOUT[columns[-1]]
+        + (f" {erased:,} of them were erased since and are not here." if erased and columns[0] == "text" else ""),
         "",
         f"- mix digest: `{digest}`",
         f"- registry: `{store.setting('registry_id')}`",

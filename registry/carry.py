@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from provenance.errors import ProvError
@@ -60,7 +61,7 @@ class BrokenLineage(ProvError):
     """A carried record that does not match its digest, or what was known before."""
 
     def __init__(self, kind: str, digest: str, reason: str = "does not match its digest") -> None:
-        self.kind, self.digest = kind, digest
+        self.kind, self.digest, self.reason = kind, digest, reason
         super().__init__(
             f"the lineage that came along is broken: {kind} {digest[:12]} {reason}; "
             f"export it anew, or take the data in without the folder {FOLDER}/"
@@ -76,14 +77,28 @@ def is_record(file: Path) -> bool:
 
 
 def write_records(store: Store, folder: Path) -> None:
-    """Write the models, mixes and runs in the table `ancestor` into a folder, with every manifest."""
-    records = {kind: store.ask_records(f"ancestor_{kind}") for kind in KINDS}
-    for model in records["models"]:
-        model["is_stub"] = _model_digest(model).hex() != model["digest"]
-    (folder / RECORDS).write_text(json.dumps(records, ensure_ascii=False, indent=1), encoding="utf-8")
+    """Write the models, mixes and runs in the table `ancestor` into a folder, with every manifest that is whole."""
+    held, erased = records(store), _with_erased(store)
+    for mix in held["mixes"]:
+        if mix["digest"] in erased:
+            mix |= {"spec": None, "is_stub": True}
+    (folder / RECORDS).write_text(json.dumps(held, ensure_ascii=False, indent=1), encoding="utf-8")
     with pq.ParquetWriter(folder / MANIFESTS, _MANIFESTS, compression="zstd") as writer:
         for batch in store.stream("ancestor_manifests"):
-            writer.write_batch(batch)
+            writer.write_batch(batch.filter(pc.invert(pc.is_in(batch.column("mix"), pa.array(erased, pa.string())))))
+
+
+def _with_erased(store: Store) -> list[str]:
+    """The mixes that can travel by their digest alone, for some of their texts were erased."""
+    return [digest for (digest,) in store.ask("mixes_with_erased")] if store.ask_value("any_text_missing") else []
+
+
+def records(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """The models, mixes and runs in the table `ancestor`, each as a record of its kind."""
+    found = {kind: store.ask_records(f"ancestor_{kind}") for kind in KINDS}
+    for model in found["models"]:
+        model["is_stub"] = digest_of_model(model).hex() != model["digest"]
+    return found
 
 
 # -- in
@@ -126,9 +141,9 @@ def _check(carried: Carried) -> None:
     if manifests:
         raise BrokenLineage("mix", min(manifests), "has documents, but no spec")
     for model in proven["models"]:
-        _match("model", model, _model_digest(model))
+        _match("model", model, digest_of_model(model))
     for run in proven["runs"]:
-        _match("run", run, _run_digest(run))
+        _match("run", run, digest_of_run(run))
 
 
 def _manifests(batches: Iterable[pa.RecordBatch]) -> dict[str, bytes]:
@@ -149,12 +164,14 @@ def _match(kind: str, record: dict[str, Any], digest: bytes) -> None:
         raise BrokenLineage(kind, record["digest"])
 
 
-def _model_digest(model: dict[str, Any]) -> bytes:
+def digest_of_model(model: dict[str, Any]) -> bytes:
+    """The digest that the parts of a record of a model make."""
     base, mix, spec = _bytes(model["base"]), _bytes(model["mix"]), _json(model["spec"])
     return model_digest(model["name"], model["declared"], base, mix, spec, model["seed"])
 
 
-def _run_digest(run: dict[str, Any]) -> bytes:
+def digest_of_run(run: dict[str, Any]) -> bytes:
+    """The digest that the parts of a record of a run make."""
     mix, spec, tokenizer = _bytes(run["mix"]), _json(run["spec"]), _bytes(run["tokenizer"])
     return run_digest(run["kind"], bytes.fromhex(run["model"]), mix, spec, run["seed"], tokenizer)
 
@@ -180,8 +197,8 @@ def learn(store: Store, batch: Batch, carried: Carried) -> int:
     with store.lend(**lent, carried_manifests=carried.manifests):
         if missing := store.ask_one("carried_missing"):
             raise ProvError(
-                f"mix {missing[0][:12]} holds {missing[1]:,} documents that did not come along: "
-                "take in the whole folder that was exported --with-lineage"
+                f"mix {missing[0][:12]} holds {missing[1]:,} documents that did not come along, or that are withdrawn "
+                "here: take in the whole folder that was exported --with-lineage, or its files without its lineage"
             )
         if wrong := store.ask_one("carried_otherwise"):
             raise BrokenLineage(*wrong)
@@ -195,5 +212,6 @@ def learn(store: Store, batch: Batch, carried: Carried) -> int:
         learnt += store.ask_value("learn_known_runs")
         learnt += store.ask_value("learn_new_runs", **batch_id)
         store.run("learn_manifests")
+        store.run("insert_mix_parents", anew=False)
         store.run("insert_mix_composition")
     return learnt

@@ -18,32 +18,17 @@ from duckdb import (
 
 from provenance.errors import ProvError
 from provenance.origin import Origin
+from registry.barred import without_barred
+from registry.candidates import candidates
+from registry.licensing import judge
 from registry.lineage import rederive
 from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
 from registry.schema import question
 from registry.store import Batch, Store, update_with
-from registry.where import Field, Kind, Where
+from registry.where import Where
 
-REASONS = ("unknown", "mixed", "withdrawn", "held_out")
+REASONS = ("unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown")
 """Why a document that a mix's filter lets through may still not be drawn."""
-
-KINDS: dict[str, Kind] = {
-    "id": "text",
-    "origin": "text",
-    "generation": "number",
-    "generation_exact": "boolean",
-    "generator": "text",
-    "source": "text",
-    "license": "text",
-    "url": "text",
-    "created": "time",
-    "bytes": "number",
-    "words": "number",
-    "tokens": "number",
-    "run": "text",
-    "metadata": "json",
-}
-"""The fields that a filter may name."""
 
 
 class Overlap(ProvError):
@@ -183,6 +168,7 @@ def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
     else:
         store.run("insert_mix", batch_id=batch.batch_id, **content)
     store.run("insert_mix_documents", digest=drawn.digest)
+    store.run("insert_mix_parents", anew=False)
     store.run("insert_mix_composition")
     if is_known:
         rederive(store)
@@ -190,10 +176,11 @@ def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
 
 
 def _draw(store: Store, spec: MixSpec, record: bool) -> Drawn:
-    with store.lend(policy=_policy(store, spec)):
+    with store.lend(policy=policy(store, spec)):
         with _placed(store, _stratified(store, spec)):
             held, excluded = _take_stock(store, spec)
-            wanted = quotas(spec, [counts.of(spec.unit) for counts in held], excluded["unknown"] + excluded["mixed"])
+            stock = [counts.of(spec.unit) for counts in held]
+            wanted = quotas(spec, stock, excluded["unknown"] + excluded["mixed"], excluded["license_unknown"])
             with store.lend(quota=_quota_table(spec, wanted, held)):
                 store.run("stage_chosen")
             store.run("trim_chosen")
@@ -222,10 +209,9 @@ def _without_stratum(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "stratum"}
 
 
-def _policy(store: Store, spec: MixSpec) -> pa.Table:
+def policy(store: Store, spec: MixSpec) -> pa.Table:
     """What all questions of a draw need of its spec, in one row."""
-    conditions = [stratum.where for stratum in spec.strata] + ([spec.where] if spec.where else [])
-    named = frozenset({spec.unit}).union(*(where.names for where in conditions))
+    named = _named(spec) | {spec.unit}
     tokenizer_id = store.ask_value("tokenizer")
     if "tokens" in named:
         _check_counted(store, tokenizer_id)
@@ -236,8 +222,21 @@ def _policy(store: Store, spec: MixSpec) -> pa.Table:
             "unit": [spec.unit],
             "named": [sorted(named)],
             "tokenizer_id": pa.array([tokenizer_id], pa.int64()),
+            "barred_license": pa.array([_barred_licenses(store, spec)], _BARRED_LICENSES),
         }
     )
+
+
+def _barred_licenses(store: Store, spec: MixSpec) -> list[dict[str, Any]]:
+    """The licences, and the lack of one, that the use of a mix rules out, each with why."""
+    if spec.use is None:
+        return []
+    reasons = {"forbidden": "license"} | ({"unknown": "license_unknown"} if spec.unknown_license == "exclude" else {})
+    judged = ((number, judge(name, spec.use).verdict) for number, name in [*store.ask("license_ids"), (None, None)])
+    return [{"license_id": number, "reason": reasons[verdict]} for number, verdict in judged if verdict in reasons]
+
+
+_BARRED_LICENSES = pa.list_(pa.struct([("license_id", pa.int64()), ("reason", pa.string())]))
 
 
 def _check_counted(store: Store, tokenizer_id: int | None) -> None:
@@ -253,9 +252,10 @@ def _check_counted(store: Store, tokenizer_id: int | None) -> None:
 # -- which documents there are
 
 
-def filter_fields() -> dict[str, Field]:
-    """The columns that conditions may name, as expressions over the question `candidates`."""
-    return {name: Field(ColumnExpression(name), kind) for name, kind in KINDS.items()}
+def _named(spec: MixSpec) -> frozenset[str]:
+    """The fields that the conditions of a mix mention, as their normal form writes them."""
+    conditions = [stratum.where for stratum in spec.strata] + ([spec.where] if spec.where else [])
+    return frozenset[str]().union(*(where.names for where in conditions))
 
 
 def _stratified(store: Store, spec: MixSpec) -> DuckDBPyRelation:
@@ -263,11 +263,11 @@ def _stratified(store: Store, spec: MixSpec) -> DuckDBPyRelation:
 
     Each has its stratum (the first that fits), its hits (how many fit) and the keys by which its stratum chooses.
     """
-    fields, metadata = filter_fields(), [name for (name,) in store.ask("fields")]
-    relation = store.connection.sql(question("candidates"))
+    documents = candidates(store, _named(spec))
+    relation = without_barred(store, documents.relation)
     if spec.where:
-        relation = relation.filter(spec.where.compile(fields, metadata))
-    conditions = [stratum.where.compile(fields, metadata) for stratum in spec.strata]
+        relation = relation.filter(documents.condition(spec.where))
+    conditions = [documents.condition(stratum.where) for stratum in spec.strata]
     keys = [round_keys(spec.seed if stratum.seed is None else stratum.seed, "choose") for stratum in spec.strata]
     return relation.select(
         *map(ColumnExpression, _KEPT),
@@ -321,11 +321,9 @@ def _take_stock(store: Store, spec: MixSpec) -> tuple[list[Counts], dict[str, in
 
 def _raise_overlap(store: Store, spec: MixSpec) -> None:
     item, document_id = store.ask("overlap")[0]
-    fields, metadata = filter_fields(), [name for (name,) in store.ask("fields")]
-    relation = store.connection.sql(question("candidates")).filter(
-        ColumnExpression("document_id") == ConstantExpression(document_id)
-    )
-    both = [stratum for stratum in spec.strata if relation.filter(stratum.where.compile(fields, metadata)).fetchall()]
+    documents = candidates(store, _named(spec))
+    relation = documents.relation.filter(ColumnExpression("document_id") == ConstantExpression(document_id))
+    both = [stratum for stratum in spec.strata if relation.filter(documents.condition(stratum.where)).fetchall()]
     raise Overlap(item, both)
 
 

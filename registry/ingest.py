@@ -1,24 +1,49 @@
 """The one door in: rows of files, or of a run, become documents with origin, lineage and a place in the chain."""
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from provenance.errors import ProvError
 from provenance.origin import canonical
+from registry import lines
+from registry.barred import find_covered, leave_out_covered
 from registry.carry import Carried, learn, read_folders
 from registry.lineage import rederive
-from registry.readers import REJECTED, STANDARD_INPUT, Input, Meter, Row, Split, find_inputs, open_file, read
+from registry.lines import Taken, Taker
+from registry.readers import (
+    REJECTED,
+    STANDARD_INPUT,
+    Input,
+    Lines,
+    Meter,
+    Row,
+    Split,
+    find_inputs,
+    json_rows,
+    open_file,
+    read_parts,
+)
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
 from registry.store import Batch, Store
-from registry.tokens import Tokenizer, default_tokenizer
+from registry.tokens import default_tokenizer
 
 STAGE_ROWS = 8192
 STAGE_BYTES = 64_000_000
+MEMORY = "600MB"
+"""What DuckDB may use meanwhile; what does not fit waits on disk. Python and its columns need as much again."""
+KEEP_BYTES = 128_000_000
+"""So many bytes of text are staged before they are kept: each time, all digests of the registry are looked through."""
+
+_TEXTS = pa.schema([("digest", pa.binary()), ("content", pa.large_string())])
 
 Progress = Callable[[int], None]
 """Called with the number of rows read since it was last called."""
@@ -34,6 +59,8 @@ class Ingested:
     changed: int = 0
     redeclared: int = 0
     bytes: int = 0
+    withdrawn: int = 0
+    held_out: int = 0
     parents_missing: int = 0
     learnt: int = 0
     skipped_files: int = 0
@@ -65,10 +92,10 @@ BadPlace = tuple[int, int, str]
 
 @dataclass
 class Feed:
-    """An input's name and its rows."""
+    """An input's name and its rows, those of JSON lines by the block."""
 
     name: str
-    rows: Iterator[Row]
+    parts: Iterator[Row | Lines]
 
 
 def ingest(
@@ -96,7 +123,7 @@ def ingest(
         Conflict: a document is declared in two ways.
     """
     run_id = store.ask_value("run_id", digest=rules.written_by.run) if rules.written_by else None
-    with store.batch("ingest", run_id) as batch:
+    with store.memory(MEMORY), store.batch("ingest", run_id) as batch:
         batch.input_digest = input_digest
         act = _Act(store, batch, rules, skip_bad, redeclare)
         result = act.carry_out(feeds, carried, progress)
@@ -114,49 +141,136 @@ class _Act:
         self.result = Ingested()
         self.names: list[str] = []
         self.fields: set[str] = set()
-        self.names_parents = self.meets_known = False
+        self.columns: set[str] = set()
+        self.names_parents = self.meets_known = self.may_be_covered = False
         self.wrote_something = False
+        self.tokenizer = default_tokenizer(store)
+        self.taker: Taker | None = None
+        self.newest_text = 0
+        self.texts: list[pa.Table] = []
 
     def carry_out(self, feeds: Iterable[Feed], carried: Sequence[Carried], progress: Progress) -> Ingested:
-        tokenizer = default_tokenizer(self.store)
-        self._stage(feeds, tokenizer, progress)
+        self.newest_text = self.store.ask_value("newest_text")
+        self._stage(feeds, progress)
+        self.may_be_covered = find_covered(self.store)
         self._one_declaration_each()
         self.meets_known = bool(self.store.ask_value("stage_known"))
         self._meet_declarations()
         self._settle()
         self._count()
-        self._write(tokenizer)
+        self._write()
         self._learn(carried)
         return self.result
 
     # -- from rows to staged rows
 
-    def _stage(self, feeds: Iterable[Feed], tokenizer: Tokenizer | None, progress: Progress) -> None:
+    def _stage(self, feeds: Iterable[Feed], progress: Progress) -> None:
         empty = Arriving()
         with self.store.lend(incoming=empty.batch(), incoming_edge=empty.edge_batch()):
             self.store.run("stage_arriving")
             self.store.run("stage_arriving_edge")
-        for arriving in self._arrive(feeds, progress):
-            self._insert(arriving, tokenizer)
+        self.store.run("stage_returning_text")
+        try:
+            self._stage_rows(feeds, progress)
+        finally:
+            if self.taker:
+                self.taker.close()
+        self._all_columns_seen()
+        self._keep_texts()
+        staged = self.store.ask_value("count_arriving")
+        assert staged == self.result.read - len(self.result.rejected), f"{staged:,} of {self.result.read:,} rows staged"
 
-    def _arrive(self, feeds: Iterable[Feed], progress: Progress) -> Iterator[Arriving]:
-        arriving, columns, told = Arriving(), set[str](), 0
+    def _stage_rows(self, feeds: Iterable[Feed], progress: Progress) -> None:
+        told = 0
+        for arriving in self._arrive(feeds):
+            self._insert(arriving)
+            progress(self.result.read - told)
+            told = self.result.read
+
+    def _arrive(self, feeds: Iterable[Feed]) -> Iterator[Arriving]:
+        """The rows that pass, so many at a time; the plain rows of a block are staged on the way."""
+        arriving, told = Arriving(), 0
+        for index, part, taking in self._looking_ahead(feeds):
+            for row in self._single_rows(part, taking, index):
+                self._pass(row, self.names[index], index, arriving)
+                if arriving.bytes >= STAGE_BYTES:
+                    yield arriving
+                    arriving = Arriving()
+            if self.result.read - told >= STAGE_ROWS:
+                yield arriving
+                arriving, told = Arriving(), self.result.read
+        yield arriving
+
+    def _looking_ahead(self, feeds: Iterable[Feed]) -> Iterator[tuple[int, Row | Lines, Future[Taken] | None]]:
+        """What the inputs hold, each with the number of its input; of blocks the next is begun before one is used."""
+        waiting: deque[tuple[int, Row | Lines, Future[Taken] | None]] = deque()
         for index, feed in enumerate(feeds):
             self.names.append(feed.name)
-            for row in feed.rows:
-                self.result.read += 1
-                columns.update(row.values)
-                try:
-                    document_row(row, self.rules, feed.name, arriving, index)
-                except Fault as fault:
-                    self._reject(feed.name, row.place, f"{fault}{self._hint(row)}", row.values or row.found)
-                if self.result.read - told >= STAGE_ROWS or arriving.bytes >= STAGE_BYTES:
-                    yield arriving
-                    progress(self.result.read - told)
-                    arriving, told = Arriving(), self.result.read
-        self._all_columns_seen(columns)
-        yield arriving
-        progress(self.result.read - told)
+            for part in feed.parts:
+                waiting.append((index, part, self._begin(part, feed.name)))
+                if len(waiting) > 1:
+                    yield waiting.popleft()
+        yield from waiting
+
+    def _begin(self, part: Row | Lines, name: str) -> Future[Taken] | None:
+        if isinstance(part, Row) or len(part.ends) < lines.FEWEST:
+            return None
+        self.taker = self.taker or Taker(self.rules, self.tokenizer)
+        return self.taker.begin(part, name)
+
+    def _single_rows(self, part: Row | Lines, taking: Future[Taken] | None, index: int) -> Iterator[Row]:
+        """The rows that cannot be staged by the block."""
+        if taking:
+            taken = taking.result()
+            self._insert_plain(taken, index)
+            self.columns |= taken.columns
+            for number, line in taken.odd:
+                yield from json_rows(number, line)
+        elif isinstance(part, Lines):
+            yield from part.rows()
+        else:
+            yield part
+
+    def _pass(self, row: Row, name: str, index: int, arriving: Arriving) -> None:
+        self.result.read += 1
+        self.columns.update(row.values)
+        try:
+            document_row(row, self.rules, name, arriving, index)
+        except Fault as fault:
+            self._reject(name, row.place, f"{fault}{self._hint(row)}", row.values or row.found)
+
+    def _insert_plain(self, taken: Taken, index: int) -> None:
+        run = self.rules.written_by
+        wrote = {"run": run.run.hex(), "model": run.model.hex()} if run else {"run": None, "model": None}
+        with self.store.lend(plain=taken.plain):
+            self.store.run("insert_plain", input=index, **wrote)
+        self.result.read += taken.plain.num_rows
+        self.fields |= taken.fields
+        self._hold_texts(taken.plain)
+
+    def _hold_texts(self, rows: pa.Table) -> None:
+        """Hold texts in memory, and keep them as soon as there are enough."""
+        texts = rows.select(["text_digest", "text"]).rename_columns(["digest", "content"])
+        self.texts.append(texts.cast(_TEXTS))
+        if sum(texts.nbytes for texts in self.texts) >= KEEP_BYTES:
+            self._keep_texts()
+
+    def _keep_texts(self) -> None:
+        """Move the texts that have arrived so far to where texts are kept."""
+        if not self.texts:
+            return
+        texts = pa.concat_tables(self.texts)
+        texts = texts.append_column("row", pa.array(np.arange(1, len(texts) + 1)))
+        with self.store.lend(arriving_text=texts):
+            if self.store.ask_value("any_text_missing"):
+                self.store.run("insert_returning_texts")
+        with self.store.lend(arriving_digest=texts.select(["digest", "row"])):
+            new = self.store.ask_table("new_texts").column("row")
+        with self.store.lend(
+            arriving_text=texts if len(new) == len(texts) else texts.filter(pc.is_in(texts.column("row"), new))
+        ):
+            self.store.run("insert_texts", newest=self.store.ask_value("newest_text"))
+        self.texts.clear()
 
     def _hint(self, row: Row) -> str:
         wanted = self.rules.names["text"]
@@ -164,21 +278,26 @@ class _Act:
             return ""
         return f" (there is no column {wanted!r} but {_some(row.values)}: name the text's with --text-column)"
 
-    def _all_columns_seen(self, seen: set[str]) -> None:
-        missing = [theirs for theirs in self.rules.columns.values() if theirs not in seen]
-        if missing and seen:
-            raise ProvError(f"there is no column {missing[0]!r}: the columns are {_some(sorted(seen))}")
+    def _all_columns_seen(self) -> None:
+        missing = [theirs for theirs in self.rules.columns.values() if theirs not in self.columns]
+        if missing and self.columns:
+            raise ProvError(f"there is no column {missing[0]!r}: the columns are {_some(sorted(self.columns))}")
 
-    def _insert(self, arriving: Arriving, tokenizer: Tokenizer | None) -> None:
-        rows = arriving.batch()
-        if tokenizer:
-            column = tokenizer.count(rows.column("text"))
+    def _insert(self, arriving: Arriving) -> None:
+        if not arriving.rows:
+            return
+        rows = pa.Table.from_batches([arriving.batch()])
+        if self.tokenizer:
+            column = self.tokenizer.count(rows.column("text"))
             rows = rows.set_column(ARRIVING.get_field_index("tokens"), "tokens", column)
         self.fields |= arriving.fields
         self.names_parents |= bool(arriving.edges)
-        with self.store.lend(incoming=rows, incoming_edge=arriving.edge_batch()):
+        with self.store.lend(incoming=rows):
             self.store.run("insert_arriving")
-            self.store.run("insert_arriving_edge")
+        self._hold_texts(rows)
+        if arriving.edges:
+            with self.store.lend(incoming_edge=arriving.edge_batch()):
+                self.store.run("insert_arriving_edge")
 
     def _reject(self, name: str, place: str, reason: str, row: Any) -> None:
         if not self.skip_bad:
@@ -219,6 +338,8 @@ class _Act:
     def _settle(self) -> None:
         """Resolve parents and derive generations, until no row is left that lineage rules out."""
         self.store.run("stage_edges")
+        if self.may_be_covered:
+            self.result.withdrawn = leave_out_covered(self.store)
         if self.names_parents:
             self.result.parents_missing = self.store.ask_value("drop_missing_edges")
             self.store.run("drop_held_edges")
@@ -273,10 +394,10 @@ class _Act:
     def _count(self) -> None:
         counts = self.store.ask_records("settled")[0]
         self.result.added, self.result.known = counts["added"], self.result.read - counts["added"]
-        self.result.known -= len(self.result.rejected)
+        self.result.known -= len(self.result.rejected) + self.result.withdrawn
         self.result.changed, self.result.bytes = counts["changed"], counts["bytes"]
 
-    def _write(self, tokenizer: Tokenizer | None) -> None:
+    def _write(self) -> None:
         batch_id, declared = self.batch.batch_id, self.rules.declared
         by = {"by": declared.by, "evidence": declared.evidence, "made_at": self.batch.made_at}
         self._meet_source()
@@ -287,14 +408,19 @@ class _Act:
         self.store.run(
             "insert_sources", name=declared.source, url=declared.url, consent=declared.consent, batch_id=batch_id
         )
-        self.store.run("insert_texts")
         self.store.run("insert_documents", batch_id=batch_id)
+        if self.result.rejected or self.result.withdrawn:
+            self.store.run("drop_stray_texts", newest=self.newest_text, batch_id=batch_id)
+        if self.may_be_covered:
+            self.store.run("restore_texts")
+        self.store.run("hold_out_arrived", batch_id=batch_id)
+        self.result.held_out = self.store.ask_value("count_held_out", batch_id=batch_id)
         self.store.run("insert_declarations", batch_id=batch_id, **by)
         edges = self.store.ask_value("insert_derivations", batch_id=batch_id)
         with self.store.lend(incoming_field=pa.table({"name": pa.array(sorted(self.fields), pa.string())})):
             self.store.run("insert_fields")
-        if tokenizer:
-            self.store.run("insert_lengths", tokenizer_id=tokenizer.tokenizer_id)
+        if self.tokenizer:
+            self.store.run("insert_lengths", tokenizer_id=self.tokenizer.tokenizer_id)
         if self.meets_known:
             self.result.redeclared = self.store.ask_value("insert_redeclarations", batch_id=batch_id, **by)
         if self.result.redeclared:
@@ -339,7 +465,7 @@ def _parent_fault(reference: str, parents: int) -> str:
     if parents == ITSELF:
         return f"its parent {reference!r} is itself"
     if parents == LEFT_OUT:
-        return f"its parent {reference!r} is a bad row and was left out"
+        return f"its parent {reference!r} is a bad row or withdrawn, and was left out"
     if parents == 0:
         return f"its parent {reference!r} is neither in this input nor in the registry"
     return f"its parent {reference!r} is ambiguous: {parents} documents have that id, name one by its digest"
@@ -370,7 +496,11 @@ def ingest_files(
     carried = read_folders(arguments)
     if not commit_each_file:
         return _ingest_and_tell(
-            store, (Feed(file.name, read(file, split, meter)) for file in files), rules, carried=carried, **options
+            store,
+            (Feed(file.name, read_parts(file, split, meter)) for file in files),
+            rules,
+            carried=carried,
+            **options,
         )
     result = Ingested()
     for file in files:
@@ -378,7 +508,7 @@ def ingest_files(
         if digest and store.ask_value("input_done", digest=digest) and not options.get("redeclare"):
             result.skipped_files += 1
         else:
-            feed = Feed(file.name, read(file, split, meter))
+            feed = Feed(file.name, read_parts(file, split, meter))
             result += _ingest_and_tell(store, [feed], rules, input_digest=digest, **options)
     return result + ingest(store, [], rules, carried=carried, **options)
 

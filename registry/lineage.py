@@ -10,6 +10,7 @@ from registry.rows import WrittenBy
 from registry.store import Store
 
 RUN_KINDS = ("generate", "edit")
+ROUNDS_BEFORE_DOUBT = 100
 
 
 @dataclass(frozen=True)
@@ -202,11 +203,23 @@ def written_by(store: Store, run: str) -> WrittenBy:
 
 
 def rederive(store: Store) -> None:
-    """Derive all generations again, after lineage was learnt: models and documents in turn, until nothing moves."""
+    """Derive all generations again, after lineage was learnt: models and documents in turn, until nothing moves.
+
+    Raises:
+        ProvError: lineage leads in a circle, so that generations would rise for ever.
+    """
+    rounds = 0
     while store.ask_value("derive_documents") + store.ask_value("derive_models", model_id=None):
-        pass
+        rounds += 1
+        if rounds % ROUNDS_BEFORE_DOUBT == 0 and store.ask_value("generations_run_away"):
+            raise ProvError(
+                "a model would have learnt from what it wrote itself: its lineage leads in a circle, so nothing of "
+                "this was kept; find the document that is declared of a model which learnt from it"
+            )
     store.run("forget_mix_composition")
     store.run("renew_mix_composition")
+    store.run("forget_mix_parents")
+    store.run("insert_mix_parents", anew=True)
 
 
 def trace(store: Store, kind: str, local_id: int) -> None:

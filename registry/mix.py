@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from provenance.errors import ProvError
 from provenance.origin import Origin, canonical
+from registry.licensing import with_version
 from registry.where import Where
 
 Unit = Literal["documents", "bytes", "words", "tokens"]
@@ -38,7 +39,8 @@ class MixSpec(BaseModel):
     """A mix as it is asked for; the same spec over the same registry is the same mix.
 
     `size` None asks for the largest mix that the shares allow. A policy says what documents of that origin count
-    as: `exclude` leaves them out, and their own name makes them a class that strata may ask for.
+    as: `exclude` leaves them out, and their own name makes them a class that strata may ask for. `use` leaves out what
+    its licence forbids for that use (see `registry.licensing`), and what has no licence that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,8 @@ class MixSpec(BaseModel):
     max_repeats: int = Field(default=1, ge=1, le=MAX_REPEATS)
     unknown: Literal["exclude", "human", "model", "unknown"] = "exclude"
     mixed: Literal["exclude", "human", "model", "mixed"] = "exclude"
+    use: str | None = Field(default=None, description="commercial or research, with the version of the licence table")
+    unknown_license: Literal["exclude", "keep"] = "exclude"
 
     @field_validator("strata")
     @classmethod
@@ -59,6 +63,17 @@ class MixSpec(BaseModel):
         if total != 1:
             raise ValueError(f"the shares sum to {total.normalize():f}, they must sum to 1")
         return strata
+
+    @field_validator("use")
+    @classmethod
+    def _use_has_version(cls, use: str | None) -> str | None:
+        return None if use is None else with_version(use)
+
+    @model_validator(mode="after")
+    def _unknown_license_has_use(self) -> Self:
+        if self.use is None and self.unknown_license != "exclude":
+            raise ValueError("unknown_license says nothing without a use: leave it out, or name the use")
+        return self
 
     @model_validator(mode="after")
     def _size_has_unit(self) -> Self:
@@ -126,9 +141,11 @@ def _named_stratum(name: str) -> Where:
         return Where.equals("origin", name)
     if name.startswith("gen") and name[3:].isdecimal() and int(name[3:]) > 0:
         return Where.parse(f"generation = {int(name[3:])} AND generation_exact = TRUE")
+    if where := Where.named(name):
+        return where
     raise ProvError(
         f"--ratio has no part {name!r}: wanted {', '.join(Origin)}, gen1, gen2, …, source:NAME, "
-        "generator:NAME or license:NAME"
+        "generator:NAME, license:NAME, or FIELD:VALUE of any field that --where knows"
     )
 
 
@@ -182,7 +199,15 @@ class Shortfall(ProvError):
     """A mix asks for more than the registry holds."""
 
     def __init__(
-        self, stratum: Stratum, wanted: int, held: int, best: int, spec: MixSpec, repeats: int | None, excluded: int
+        self,
+        stratum: Stratum,
+        wanted: int,
+        held: int,
+        best: int,
+        spec: MixSpec,
+        repeats: int | None,
+        excluded: int,
+        unlicensed: int = 0,
     ) -> None:
         self.stratum, self.wanted, self.held, self.best, self.unit = stratum, wanted, held, best, spec.unit
         flag = "--docs" if spec.unit == "documents" else f"--{spec.unit}"
@@ -192,18 +217,22 @@ class Shortfall(ProvError):
         if excluded and not held:
             repeated = f" and leaves out {excluded:,} documents of unknown or mixed origin"
             mends += ["say with --unknown and --mixed what those count as"]
+        if unlicensed:
+            repeated += f" and leaves out {unlicensed:,} documents for which no licence is known"
+            mends += ["take those with --unknown-license keep"]
         super().__init__(
             f"the mix needs {wanted:,} {spec.unit} of {stratum}, the registry holds {held:,}{repeated} "
             f"(the most at these shares is {best:,} {spec.unit}): {', '.join([*mends, ''])}or ask for other shares"
         )
 
 
-def quotas(spec: MixSpec, stock: Sequence[int], excluded: int = 0) -> list[int]:
+def quotas(spec: MixSpec, stock: Sequence[int], excluded: int = 0, unlicensed: int = 0) -> list[int]:
     """The quotas of a spec, checked against what there is.
 
     Args:
         stock: what each stratum holds in the spec's unit, each document once.
         excluded: how many documents a policy leaves out, for the message.
+        unlicensed: how many are left out because no licence is known for them, for the message too.
     Raises:
         Shortfall: a stratum has less than its quota, or the largest mix would be empty.
     """
@@ -213,7 +242,7 @@ def quotas(spec: MixSpec, stock: Sequence[int], excluded: int = 0) -> list[int]:
     wanted = allocate(spec, size) if size else [ceil(stratum.share) for stratum in spec.strata]
     for stratum, quota, held in zip(spec.strata, wanted, stock, strict=True):
         if quota > held * spec.max_repeats:
-            raise Shortfall(stratum, quota, held, best, spec, _repeats(wanted, stock), excluded)
+            raise Shortfall(stratum, quota, held, best, spec, _repeats(wanted, stock), excluded, unlicensed)
     return wanted
 
 

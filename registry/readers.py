@@ -11,18 +11,22 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from provenance.errors import ProvError
 from registry.carry import is_record
 
 Split = Literal["paragraphs", "lines"]
 COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
+BLOCK_BYTES = 16_000_000
 REJECTED = ".rejected.jsonl"
 STANDARD_INPUT = Path("-")
 
@@ -53,6 +57,37 @@ class Row(NamedTuple):
     found: Any = None
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Whole lines of JSON, valid UTF-8, as they lie in a file; `first` is the number of the first one."""
+
+    first: int
+    content: bytes
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """Where each line ends, its newline counted in: (n,) int64."""
+        ends = np.flatnonzero(np.frombuffer(self.content, np.uint8) == ord("\n")) + 1
+        return ends if self.content.endswith(b"\n") else np.append(ends, len(self.content))
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.ends) - 1
+
+    def table(self) -> pa.Table:
+        """The lines with their numbers, in pieces that several threads can share: number int64, line large_string."""
+        offsets = np.concatenate([np.zeros(1, np.int64), self.ends])
+        lines = pa.LargeStringArray.from_buffers(len(self.ends), pa.py_buffer(offsets), pa.py_buffer(self.content))
+        numbers = pa.array(np.arange(self.first, self.last + 1))
+        whole = pa.RecordBatch.from_arrays([numbers, lines], ["number", "line"])
+        return pa.Table.from_batches([whole.slice(start, 4096) for start in range(0, len(lines), 4096)])
+
+    def rows(self) -> Iterator[Row]:
+        """Row by row; blank lines are passed over."""
+        for number, line in enumerate(io.BytesIO(self.content), self.first):
+            yield from json_rows(number, line)
+
+
 @dataclass
 class Opened:
     """An input while it is read; `position` tells how many bytes of the file have been."""
@@ -79,7 +114,7 @@ class Meter:
         self.finished, self.opened = self.finished + (self.opened.input.bytes or 0 if self.opened else 0), None
 
 
-Reader = Callable[[Opened], Iterator[Row]]
+Reader = Callable[[Opened], Iterator[Row | Lines]]
 
 
 class Unreadable(Exception):
@@ -128,8 +163,29 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         for file in sorted(folder.rglob("*"))
         if (file.is_symlink() or not file.is_dir()) and not _hidden(file, folder) and not is_record(file)
     ]
-    known = [file for file in found if file.is_file() and _reader_of(file) and not file.name.endswith(REJECTED)]
+    saved = {file.parent: _data_files(file) for file in found if file.name == SAVED_DATASET}
+    known = [
+        file
+        for file in found
+        if file.is_file()
+        and _reader_of(file)
+        and not file.name.endswith(REJECTED)
+        and (file.parent not in saved or file.name in saved[file.parent])
+        and not (file.name == SAVED_DATASETS and any(home.parent == file.parent for home in saved))
+    ]
     return known, sorted(set(found) - set(known))
+
+
+SAVED_DATASET, SAVED_DATASETS = "state.json", "dataset_dict.json"
+"""What says that a folder is a Hugging Face dataset saved to disk, and one that holds several."""
+
+
+def _data_files(state: Path) -> frozenset[str]:
+    """The data of a dataset saved to disk; all files of the folder where the file tells of none, being another's."""
+    try:
+        return frozenset(entry["filename"] for entry in json.loads(state.read_bytes())["_data_files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return frozenset(file.name for file in state.parent.iterdir())
 
 
 def _files(path: Path) -> list[Path]:
@@ -153,7 +209,7 @@ def _hidden(file: Path, folder: Path) -> bool:
 
 
 def _known_formats() -> str:
-    return f"{', '.join(READERS)}, or {' or '.join(COMPRESSION)} of those (Parquet compresses itself)"
+    return f"{', '.join(READERS)}, or {' or '.join(COMPRESSION)} of those (Parquet and Arrow compress themselves)"
 
 
 def _reader_of(path: Path) -> Reader | None:
@@ -166,7 +222,16 @@ def _reader_of(path: Path) -> Reader | None:
 
 
 def read(input: Input, split: Split | None = None, meter: Meter | None = None) -> Iterator[Row]:
-    """All rows of an input, in its order.
+    """All rows of an input, in its order; see `read_parts`."""
+    for part in read_parts(input, split, meter):
+        if isinstance(part, Lines):
+            yield from part.rows()
+        else:
+            yield part
+
+
+def read_parts(input: Input, split: Split | None = None, meter: Meter | None = None) -> Iterator[Row | Lines]:
+    """All rows of an input, in its order, those of JSON lines by the block.
 
     Args:
         split: cut a text file into paragraphs or lines.
@@ -183,9 +248,9 @@ def read(input: Input, split: Split | None = None, meter: Meter | None = None) -
         meter.opened = opened
         place = "at its start"
         try:
-            for row in reader(opened):
-                place = f"after {row.place}"
-                yield row
+            for part in reader(opened):
+                place = f"after line {part.last:,}" if isinstance(part, Lines) else f"after {part.place}"
+                yield part
             meter.finish()
         except (Unreadable, EOFError, pa.ArrowException, csv.Error, OSError) as error:
             raise BrokenFile(input.name, place, str(error).partition("\n")[0]) from error
@@ -218,13 +283,44 @@ def open_file(path: Path) -> io.BufferedReader:
 # -- JSON lines
 
 
-def read_jsonl(opened: Opened) -> Iterator[Row]:
+def read_jsonl(opened: Opened) -> Iterator[Row | Lines]:
     """One JSON object a line; blank lines are passed over, but counted."""
-    for number, line in enumerate(opened.stream, 1):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if line.strip():
-            yield _json_row(number, line)
+    number = 1
+    for block in _blocks(opened.stream):
+        lines = Lines(number, block.removeprefix(b"\xef\xbb\xbf") if number == 1 else block)
+        number = lines.last + 1
+        if _is_utf8(lines.content):
+            yield lines
+        else:
+            yield from lines.rows()
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """A stream cut at ends of lines, into pieces of about `BLOCK_BYTES`."""
+    begun: list[bytes] = []
+    while chunk := stream.read(BLOCK_BYTES):
+        whole, newline, rest = chunk.rpartition(b"\n")
+        if newline:
+            yield b"".join([*begun, whole, newline])
+            begun = []
+        begun.append(rest)
+    if any(begun):
+        yield b"".join(begun)
+
+
+def _is_utf8(content: bytes) -> bool:
+    offsets = pa.py_buffer(np.array([0, len(content)], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(content)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def json_rows(number: int, line: bytes) -> Iterator[Row]:
+    """The row that a line of JSON holds; none where it is blank."""
+    if line.strip():
+        yield _json_row(number, line)
 
 
 def _json_row(number: int, line: bytes) -> Row:
@@ -335,6 +431,40 @@ def _reason(error: Exception) -> str:
     return f"invalid UTF-8 ({error.reason})" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
+# -- Arrow
+
+
+def read_arrow(opened: Opened) -> Iterator[Row]:
+    """The rows of an Arrow IPC file, or of a stream in a file, as Hugging Face datasets are saved to disk."""
+    with _arrow_batches(opened) as batches:
+        number = 0
+        for batch in batches:
+            _no_column_twice(batch.schema.names)
+            opened.position = opened.stream.tell
+            for values, fault in chain.from_iterable(map(_records, _pieces(batch))):
+                number += 1
+                yield Row(number, f"row {number:,}", values, fault)
+
+
+@contextmanager
+def _arrow_batches(opened: Opened) -> Iterator[Iterator[pa.RecordBatch]]:
+    is_file = opened.stream.read(len(_ARROW_FILE)) == _ARROW_FILE
+    opened.stream.seek(0)
+    if is_file:
+        with pa.ipc.open_file(opened.stream) as file:
+            yield (file.get_batch(index) for index in range(file.num_record_batches))
+    else:
+        with pa.ipc.open_stream(opened.stream) as stream:
+            yield iter(stream)
+
+
+_ARROW_FILE = b"ARROW1"
+
+
+def _pieces(batch: pa.RecordBatch, rows: int = 4096) -> Iterator[pa.RecordBatch]:
+    return (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+
 # -- plain text
 
 
@@ -381,9 +511,11 @@ READERS: dict[str, Reader] = {
     ".ndjson": read_jsonl,
     ".json": read_jsonl,
     ".parquet": read_parquet,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".txt": read_text,
 }
 
-SELF_COMPRESSED = frozenset({".parquet"})
+SELF_COMPRESSED = frozenset({".parquet", ".arrow", ".feather"})

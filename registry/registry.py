@@ -7,16 +7,28 @@ from typing import Any
 import pyarrow as pa
 
 from provenance.errors import ProvError
-from registry import audit
+from registry import audit, reach
+from registry.annotate import Annotated, annotate
+from registry.composition import DIMENSIONS, composition
+from registry.conflicts import conflicts
+from registry.contamination import contamination
+from registry.declare import Named, Redeclared, Statement, declare
 from registry.draw import Drawn, draw
 from registry.ingest import Feed, Ingested, ingest, ingest_files
 from registry.lineage import Model, Run, find_manifest, record_model, record_run, written_by
+from registry.merge import Merged, merge
+from registry.migrate import Migrated, migrate
 from registry.mix import MixSpec
 from registry.readers import Meter, Row, Split
 from registry.rows import MAX_BYTES, Declared, Rules
+from registry.rules import HeldOut, Withdrawn, hold_out, withdraw
+from registry.snapshot import Snapshot, snapshot
+from registry.stale import stale
 from registry.store import Store
 from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
-from registry.writers import Export, export
+from registry.verify import Verified, verify
+from registry.where import Where
+from registry.writers import Export, erased_of, export
 
 Progress = Callable[[int], None]
 
@@ -131,6 +143,33 @@ class Registry(Store):
         """Record an act of generating or editing with a model; its digest goes to `ingest(run=…)`."""
         return record_run(self, model, spec, seed, kind)
 
+    # -- what is found out later
+
+    def declare(
+        self,
+        statement: Statement,
+        *,
+        where: Where | str | None = None,
+        ids: Iterable[Named | str] | None = None,
+        dry_run: bool = False,
+    ) -> Redeclared:
+        """Append a declaration to every document meant; see `registry.declare.declare`."""
+        return declare(self, statement, where=where, ids=ids, dry_run=dry_run)
+
+    def annotate(self, paths: Iterable[str | Path], **options: Any) -> Annotated:
+        """Join the columns of sidecar files to documents; see `registry.annotate.annotate`."""
+        return annotate(self, list(paths), **options)
+
+    # -- copies
+
+    def merge(self, other: str | Path, dry_run: bool = False, progress: Progress = _silent) -> Merged:
+        """Take another registry into this one, as one batch; see `registry.merge.merge`."""
+        return merge(self, other, dry_run, progress)
+
+    def snapshot(self, target: str | Path, texts: bool = True, progress: Progress = _silent) -> Snapshot:
+        """Publish a consistent copy, a registry or a folder of Parquet tables; see `registry.snapshot.snapshot`."""
+        return snapshot(self, target, texts, progress)
+
     # -- mixes
 
     def mix(self, spec: MixSpec, dry_run: bool = False) -> Drawn:
@@ -140,6 +179,10 @@ class Registry(Store):
     def texts(self, mix: str, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
         """Stream a mix in its order, as Arrow batches of `text` and `provenance`."""
         return self.ask_batches("mix_texts", rows, mix_id=find_manifest(self, mix)[0])
+
+    def erased_of_mix(self, mix: str) -> int:
+        """How many documents of a mix have no text any more, mostly erased; `texts` and `export` leave them out."""
+        return erased_of(self, find_manifest(self, mix)[0])[0]
 
     def mix_size(self, mix: str) -> int:
         """How many documents a mix has, repeats counted."""
@@ -154,19 +197,70 @@ class Registry(Store):
         """What changed from one mix to another."""
         return audit.diff(self, one, other)
 
+    # -- safety
+
+    def hold_out(self, name: str, **chosen: Any) -> HeldOut:
+        """Keep texts and what descends from them out of every later mix; see `registry.rules.hold_out`."""
+        return hold_out(self, name, **chosen)
+
+    def withdraw(self, document: str | None = None, *, reason: str, **meant: Any) -> Withdrawn:
+        """Let a document, a text, a source or a licence into no mix and no ingest; see `registry.rules.withdraw`."""
+        return withdraw(self, document, reason=reason, **meant)
+
+    def contamination(self, mix: str | None = None) -> dict[str, Any]:
+        """Held-out texts in mixes, and the models that learnt from them; see `registry.contamination`."""
+        return contamination(self, mix)
+
+    def verify(self, head: str | None = None, progress: Progress = _silent) -> Verified:
+        """Check that everything is what its digests, its lineage and its chain say; see `registry.verify.verify`."""
+        return verify(self, head, progress)
+
+    @staticmethod
+    def migrate(path: str | Path, dry_run: bool = False) -> Migrated:
+        """Give an older registry the schema of today, and keep a copy; see `registry.migrate.migrate`."""
+        return migrate(path, dry_run)
+
     # -- audit
 
     def stats(self) -> dict[str, Any]:
         """Counts of everything, and the head of the chain."""
         return audit.stats(self)
 
-    def composition(self, by: Sequence[str] = audit.DIMENSIONS, mix: str | None = None) -> list[dict[str, Any]]:
+    def composition(self, by: Sequence[str] = DIMENSIONS, mix: str | None = None) -> list[dict[str, Any]]:
         """Documents, bytes, words and tokens by origin, generation, source, license and generator."""
-        return audit.composition(self, by, mix)
+        return composition(self, by, mix)
+
+    def stale(self, mix: str | None = None) -> dict[str, Any]:
+        """The mixes and models that are no longer made of what they were; see `registry.stale.stale`."""
+        return stale(self, mix)
 
     def lineage(self, document: str) -> dict[str, Any]:
         """A document's way back through runs and mixes to its human sources."""
         return audit.lineage(self, document)
+
+    def descendants(self, wanted: str) -> dict[str, Any]:
+        """All that came of a document, a text, a model or a mix."""
+        return reach.descendants(self, wanted)
+
+    def all_descendants(self, wanted: str) -> Iterator[dict[str, Any]]:
+        """Every document that came of a document, a text, a model or a mix."""
+        return reach.all_descendants(self, wanted)
+
+    def exposure(self, text: str) -> dict[str, Any]:
+        """Which mixes and models saw a text, directly or by descent."""
+        return reach.exposure(self, text)
+
+    def impact(self, document: str | None = None, **meant: Any) -> dict[str, Any]:
+        """What must go or be trained anew if something is withdrawn; see `registry.reach.impact`."""
+        return reach.impact(self, document, **meant)
+
+    def conflicts(self, limit: int | None = None) -> dict[str, Any]:
+        """Texts that are told to be of different origins or to stand under different licences."""
+        return conflicts(self, limit)
+
+    def licenses(self, mix: str, use: str = "commercial") -> dict[str, Any]:
+        """What the licences of a mix say of a use; not legal advice."""
+        return audit.licenses(self, mix, use)
 
     def human_ancestors(self, document: str) -> Iterator[dict[str, Any]]:
         """Every human document that a document descends from."""

@@ -237,7 +237,7 @@ def _declared(said: dict[str, Any], rules: Rules) -> dict[str, Any]:
         "url": _string(said, "url"),
         "created_at": _time(said["created"]),
     }
-    _consistent(document)
+    consistent(document)
     return _with_model(document, run)
 
 
@@ -259,7 +259,12 @@ def _with_model(document: dict[str, Any], run: WrittenBy | None) -> dict[str, An
 _foreign_model = lru_cache(maxsize=1024)(model_digest)
 
 
-def _consistent(document: dict[str, Any]) -> None:
+def consistent(document: dict[str, Any]) -> None:
+    """Check that `origin`, `declared` and `generator` go together; human text has no declared generation.
+
+    Raises:
+        Fault: they do not.
+    """
     origin, generation, generator = document["origin"], document["declared"], document["generator"]
     if origin == Origin.HUMAN:
         if generation:

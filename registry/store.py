@@ -3,33 +3,46 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, TypeVar
 from uuid import uuid4
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 import provenance
 from provenance.errors import ProvError
 from provenance.origin import canonical
-from registry.schema import SchemaMismatch, migrations, question
+from registry.schema import Migration, SchemaMismatch, migrations, missing, question
 
 Clock = Callable[[], datetime]
+Lendable: TypeAlias = pa.Table | pa.RecordBatch | pa.RecordBatchReader | duckdb.DuckDBPyRelation
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.5.0",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    # In order, DuckDB 1.5 and 2.0 lose sight of rows of large inserts into tables made in the same transaction.
+    "preserve_insertion_order": "false",
 }
 
 
+REWRITE_PENDING = "rewrite_pending"
+"""The setting that says: texts were erased, and the file still has to be written anew without their bytes."""
+
 CREATE_MIGRATION = "CREATE TABLE migration (version INTEGER, name VARCHAR, digest BLOB, applied_at TIMESTAMP)"
+
+
+MOMENT = timedelta(microseconds=1)
+"""The least by which one act comes after another."""
 
 
 def utc_now() -> datetime:
@@ -71,6 +84,7 @@ class Store:
         self.connection = connection
         self.read_only = read_only
         self.clock = clock
+        self.streams = 0  # answers that are being read
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], clock: Clock = utc_now) -> Self:
@@ -111,19 +125,37 @@ class Store:
             SchemaMismatch: it was made by another version of prov.
             ProvError: there is no registry at `path`.
         """
-        path = Path(path)
-        if not path.exists():
-            raise ProvError(f"no registry at {path}: make one with `prov init {path}`, or name another")
-        store = cls(path, _connect(path, read_only), read_only, clock)
+        store = cls.of_any_schema(path, read_only, clock)
         try:
             store._check_schema()
+            if not read_only and store.setting(REWRITE_PENDING):
+                store._finish_rewrite()
         except BaseException:
             store.close()
             raise
         return store
 
+    @classmethod
+    def of_any_schema(cls, path: str | os.PathLike[str], read_only: bool = False, clock: Clock = utc_now) -> Self:
+        """Open a registry of whatever version; its `applied` migrations tell what can be asked of it."""
+        path = Path(path)
+        if not path.exists():
+            raise ProvError(f"no registry at {path}: make one with `prov init {path}`, or name another")
+        if not path.is_file():
+            raise ProvError(f"{path} is no file, so no prov registry: name another, or make one with `prov init`")
+        return cls(path, _connect(path, read_only), read_only, clock)
+
     def close(self) -> None:
         self.connection.close()
+
+    def reconnect(self) -> None:
+        """Open the file again after `close`, which may be another one by now."""
+        self.connection = _connect(self.path, self.read_only)
+
+    def _finish_rewrite(self) -> None:
+        from registry.erase import finish_rewrite  # which itself stores
+
+        finish_rewrite(self)
 
     def __enter__(self) -> Self:
         return self
@@ -157,24 +189,37 @@ class Store:
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
+    def ask_table(self, name: str, /, **params: Any) -> pa.Table:
+        """The answer whole, as an Arrow table."""
+        with self._mendable():
+            return self.connection.sql(question(name), params=params or None).to_arrow_table()
+
     def ask_batches(self, name: str, /, rows: int = 10_000, **params: Any) -> Iterator[pa.RecordBatch]:
         """Stream the answer as Arrow batches, on a connection of its own that sees what is committed.
 
         The question finds its parameters in the one row of the relation `asked`: DuckDB 1.5 does not stream
         a prepared statement.
         """
-        with self._mendable(), self.connection.cursor() as cursor:
+        with self._mendable(), self._streaming(), self.connection.cursor() as cursor:
             cursor.register("asked", pa.table({key: [value] for key, value in params.items()}))
             yield from cursor.sql(question(name)).to_arrow_reader(rows)
 
     def stream(self, name: str, /, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
         """Stream the answer on the store's own connection, which sees temporary tables; ask nothing else meanwhile."""
-        with self._mendable():
+        with self._mendable(), self._streaming():
             yield from self.connection.sql(question(name)).to_arrow_reader(rows)
 
     def run(self, name: str, /, **params: Any) -> None:
         """Carry out the statement in `registry/sql/<name>.sql`."""
         self.ask(name, **params)
+
+    @contextmanager
+    def _streaming(self) -> Iterator[None]:
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
 
     @contextmanager
     def _mendable(self) -> Iterator[None]:
@@ -192,7 +237,7 @@ class Store:
             ) from error
 
     @contextmanager
-    def lend(self, **relations: pa.Table | pa.RecordBatch | duckdb.DuckDBPyRelation) -> Iterator[None]:
+    def lend(self, **relations: Lendable) -> Iterator[None]:
         """Let questions join what is held in memory, each relation under its name."""
         try:
             for name, relation in relations.items():
@@ -204,6 +249,15 @@ class Store:
                     self.connection.unregister(name)
 
     # -- acts
+
+    @contextmanager
+    def memory(self, limit: str) -> Iterator[None]:
+        """Let DuckDB use no more than so much memory, as in 600MB; what does not fit waits on disk."""
+        self.connection.execute("SET memory_limit = $limit", {"limit": limit})
+        try:
+            yield
+        finally:
+            self.connection.execute("RESET memory_limit")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -228,8 +282,8 @@ class Store:
         try:
             with self.transaction():
                 last, newest = self.ask_one("last_batch") or (0, datetime.min)
-                # The newest declaration is in force, so time never runs backwards here, whatever a clock says.
-                batch = Batch(last + 1, kind, max(self.clock(), newest), run_id)
+                # The newest declaration is in force, so time only runs forwards here, whatever a clock says.
+                batch = Batch(last + 1, kind, max(self.clock(), newest + MOMENT), run_id)
                 yield batch
                 if batch.abandoned:
                     raise _Abandoned
@@ -241,14 +295,6 @@ class Store:
         previous = self.head()
         content = self.content_digest(batch.batch_id, batch.made_at)
         version = provenance.__version__
-        link = [
-            "prov-batch-1",
-            previous and previous.hex(),
-            content.hex(),
-            batch.kind,
-            batch.made_at.isoformat(),
-            version,
-        ]
         self.run(
             "insert_batch",
             batch_id=batch.batch_id,
@@ -261,16 +307,24 @@ class Store:
             bytes=batch.bytes,
             content_digest=content,
             previous_digest=previous,
-            digest=hashlib.sha256(canonical(link)).digest(),
+            digest=link_digest(previous, content, batch.kind, batch.made_at, version),
         )
 
     def content_digest(self, batch_id: int, made_at: datetime) -> bytes:
         """SHA-256 over all that a batch declared, in the order of its digests (32 bytes)."""
-        digest = hashlib.sha256()
-        with self.lend(asked=pa.table({"batch_id": [batch_id], "made_at": pa.array([made_at], pa.timestamp("us"))})):
-            for batch in self.stream("batch_content"):
-                update_with(digest, batch.column("row_digest"))
-        return digest.digest()
+        return self.content_digests({batch_id: made_at})[batch_id]
+
+    def content_digests(self, made_at: Mapping[int, datetime]) -> dict[int, bytes]:
+        """The content digest of each of some batches, given when they were made."""
+        digests = {batch_id: hashlib.sha256() for batch_id in made_at}
+        moments = pa.array(made_at.values(), pa.timestamp("us"))
+        with self.lend(asked=pa.table({"batch_id": pa.array(made_at, pa.int64()), "made_at": moments})):
+            for rows in self.stream("batch_content"):
+                batches = rows.column("batch_id").to_numpy()
+                starts = [0, *(np.flatnonzero(np.diff(batches)) + 1).tolist(), len(batches)]
+                for start, end in pairwise(starts):
+                    update_with(digests[int(batches[start])], rows.column("row_digest").slice(start, end - start))
+        return {batch_id: digest.digest() for batch_id, digest in digests.items()}
 
     def head(self) -> bytes | None:
         """Digest of the newest batch, which seals all before it; None in an empty registry."""
@@ -292,24 +346,41 @@ class Store:
         with self.transaction():
             self.connection.execute(CREATE_MIGRATION)
             for migration in migrations():
-                self.connection.execute(migration.sql)
-                self.run(
-                    "insert_migration",
-                    version=migration.version,
-                    name=migration.name,
-                    digest=migration.digest,
-                    applied_at=self.clock(),
-                )
+                self.apply(migration)
             self.run("insert_setting", name="registry_id", value=str(uuid4()))
 
-    def _check_schema(self) -> None:
-        shipped = migrations()
+    def apply(self, migration: Migration) -> None:
+        """Take one step of the schema, inside the caller's transaction."""
+        self.connection.execute(migration.sql)
+        self.run(
+            "insert_migration",
+            version=migration.version,
+            name=migration.name,
+            digest=migration.digest,
+            applied_at=self.clock(),
+        )
+
+    def applied(self) -> list[tuple[int, bytes]]:
+        """The migrations that this file has, by version and digest, oldest first.
+
+        Raises:
+            ProvError: the file is a database, but no registry.
+        """
         try:
-            applied = self.ask("applied_migrations")
-        except duckdb.CatalogException:
+            return [(version, digest) for version, digest in self.ask("applied_migrations")]
+        except (duckdb.CatalogException, duckdb.BinderException):
             raise ProvError(f"{self.path} is a DuckDB database, but no prov registry: name another file") from None
-        if [(version, digest) for version, digest in applied] != [(step.version, step.digest) for step in shipped]:
-            raise SchemaMismatch(str(self.path), _newest(applied), shipped[-1].version)
+
+    def _check_schema(self) -> None:
+        applied = self.applied()
+        if missing(applied) != []:
+            raise SchemaMismatch(str(self.path), applied)
+
+
+def link_digest(previous: bytes | None, content: bytes, kind: str, made_at: datetime, tool_version: str) -> bytes:
+    """Identify a link of the chain, and with it all before it (32 bytes)."""
+    link = ["prov-batch-1", previous and previous.hex(), content.hex(), kind, made_at.isoformat(), tool_version]
+    return hashlib.sha256(canonical(link)).digest()
 
 
 def update_with(hasher: "hashlib._Hash", digests: pa.Array) -> None:
@@ -332,8 +403,19 @@ class _Abandoned(Exception):
     """Unwinds a transaction that had nothing to write."""
 
 
-def _newest(applied: list[tuple[Any, ...]]) -> int:
-    return max((version for version, _ in applied), default=0)
+Opened = TypeVar("Opened")
+
+
+def patiently(open: Callable[[], Opened], patience_s: float = 3.0) -> Opened:
+    """What `open` returns, tried again for a while where another process holds the registry."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return open()
+        except Locked:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.1)
 
 
 def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:

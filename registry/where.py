@@ -48,6 +48,8 @@ _TOKEN = re.compile(
     | (?P<stray>  .)""",
     re.VERBOSE | re.DOTALL,
 )
+_PAIR = re.compile(rf"""(?P<name>(?:{_METADATA}\.)?(?:{_IDENTIFIER}|"(?:[^"]|"")++")):(?P<value>.+)""", re.DOTALL)
+_LITERAL = re.compile("[+-]?[0-9]+(?:\\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|(?i:true|false)|'(?:[^']|'')*+'")
 _KINDS: dict[Kind, tuple[str, str]] = {
     "text": ("text", "write it in single quotes, as in 'cc-by'"),
     "number": ("a number", "write it without quotes, as in 200 or 0.5"),
@@ -187,6 +189,21 @@ class Where:
     def among(cls, name: str, values: Sequence[Value]) -> Where:
         """Ask for any of one or more values, kept in their order; `name` as for `equals`."""
         return cls.parse(f"{_Parser(name).whole(_Parser.name)} IN ({', '.join(map(_literal, values))})")
+
+    @classmethod
+    def named(cls, pair: str) -> Where | None:
+        """Ask for what `field:value` names; None where `pair` is no such thing.
+
+        A bare number, TRUE or FALSE is what it looks like; every other value is text, in quotes or without.
+
+        >>> str(Where.named("language:de")), str(Where.named("year:2020"))
+        ("language = 'de'", 'year = 2020')
+        """
+        found = _PAIR.fullmatch(pair)
+        if not found:
+            return None
+        is_literal = _LITERAL.fullmatch(found["value"])
+        return cls.parse(f"{found['name']} = {found['value'] if is_literal else _literal(found['value'])}")
 
     @property
     def names(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from provenance.errors import ProvError
 from registry import carry
 from registry.card import dataset_card
+from registry.handed_out import Kind, hand_out
 from registry.lineage import find_manifest, trace
 from registry.readers import COMPRESSION
 from registry.schema import question
@@ -64,6 +65,10 @@ class Export:
     @property
     def file_format(self) -> Format:
         return self.format or FORMATS.get(_bare_suffix(self.path), "parquet" if self.is_folder else "jsonl")
+
+    @property
+    def holds_texts(self) -> bool:
+        return self.path != STANDARD_OUTPUT and not self.ids
 
     def checked(self) -> "Export":
         """This very export, when it can be written.
@@ -169,9 +174,7 @@ def export(store: Store, mix: str, target: Export, progress: Callable[[int], Non
     """
     target = target.checked()
     mix_id, digest = find_manifest(store, mix)
-    documents, size_bytes = store.ask("mix_size", mix_id=mix_id)[0]
-    if not documents:
-        raise ProvError(f"mix {digest.hex()[:12]} holds no documents, there is nothing to write: draw a larger one")
+    documents, size_bytes = _size(store, mix_id, digest, target)
     footer = {"prov.mix": digest.hex(), "prov.registry": store.setting("registry_id") or ""}
     rows = max(1, min(BATCH_ROWS, BATCH_BYTES * documents // size_bytes))
     batches = _batches(store, mix_id, target, rows, progress)
@@ -188,7 +191,38 @@ def export(store: Store, mix: str, target: Export, progress: Callable[[int], Non
             f"cannot write {target.path}: {reason}; the mix is kept, export it again "
             f"with `prov export {digest.hex()[:12]}`"
         ) from error
+    if not store.read_only:
+        note(store, mix, target)
     return target.path
+
+
+def note(store: Store, mix: str, target: Export) -> None:
+    """Note where the texts of an export went; ids alone, and what went to standard output, are not noted."""
+    if target.holds_texts:
+        kind: Kind = "export with lineage" if target.with_lineage else "export"
+        hand_out(store, kind, target.path, find_manifest(store, mix)[0])
+
+
+def erased_of(store: Store, mix_id: int) -> tuple[int, int]:
+    """How many documents of a mix have no text here any more, and how many bytes it was; no export has them."""
+    if not store.ask_value("any_text_missing"):
+        return 0, 0
+    documents, size_bytes = store.ask("erased_of_mix", mix_id=mix_id)[0]
+    return documents, size_bytes
+
+
+def _size(store: Store, mix_id: int, digest: bytes, target: Export) -> tuple[int, int]:
+    """How many rows an export will have, and about how many bytes."""
+    documents, size_bytes = store.ask("mix_size", mix_id=mix_id)[0]
+    if not documents:
+        raise ProvError(f"mix {digest.hex()[:12]} holds no documents, there is nothing to write: draw a larger one")
+    erased, erased_bytes = (0, 0) if target.ids else erased_of(store, mix_id)
+    if erased == documents:
+        raise ProvError(
+            f"no text of mix {digest.hex()[:12]} is held here any more, all were erased or left out of this copy: "
+            "draw another mix, or export --ids alone"
+        )
+    return documents - erased, max(1, size_bytes - erased_bytes)
 
 
 def _batches(

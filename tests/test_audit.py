@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from provenance.cli import cli
 from provenance.errors import Ambiguous, NotFound, ProvError
 from provenance.origin import Origin, text_digest
 from registry import Declared, MixSpec, Registry, real_frac
-from registry.audit import DIMENSIONS, KINDS, sql
+from registry.audit import KINDS, documents_matching, find_document, sql
+from registry.composition import DIMENSIONS
+from registry.lineage import trace
 
 SUBSETS = [by for size in range(len(DIMENSIONS) + 1) for by in combinations(DIMENSIONS, size)]
 
@@ -107,12 +111,135 @@ def test_all_human_ancestors_and_nothing_else_are_streamed(generations: Registry
     assert 0 < len(human) < 60
 
 
+def test_lineage_names_the_same_models_and_mixes_as_the_walk_over_all_documents(generations: Registry) -> None:
+    for wanted in ("three7", "two3", "edit5", "one1", "b5"):
+        trace(generations, "document", find_document(generations, wanted))
+        behind = {(kind, number) for kind, number in generations.connection.sql("FROM ancestor").fetchall()}
+        steps = generations.lineage(wanted)["steps"]
+        assert len(steps) == len([number for kind, number in behind if kind == "model"])
+        assert len({step["mix"] for step in steps}) == len([number for kind, number in behind if kind == "mix"])
+
+
+def test_human_texts_behind_a_document_are_counted_in_each_mix(generations: Registry) -> None:
+    found = generations.lineage("three7")
+    in_mixes = sum(row["documents"] for step in found["steps"] for row in step["human_sources"])
+    assert sum(row["documents"] for row in found["human"]) == in_mixes
+    alone = generations.lineage("b5")
+    assert alone["human"] == [{"source": "books", "documents": 1, "bytes": alone["document"]["bytes"]}]
+    prompted = generations.lineage("two3")
+    in_mixes = sum(row["documents"] for step in prompted["steps"] for row in step["human_sources"])
+    assert sum(row["documents"] for row in prompted["human"]) == in_mixes + 1
+
+
+def test_any_length_of_a_digest_finds_its_document_and_text(generations: Registry) -> None:
+    document = generations.show("edit5")[0]
+    for length in (4, 5, 15, 16, 17, 63, 64):
+        for digest in (document["digest"], document["text_digest"]):
+            found = [one for one, *_ in documents_matching(generations, digest[:length])]
+            assert find_document(generations, document["digest"]) in found
+    assert documents_matching(generations, document["digest"][:3]) == []
+    assert documents_matching(generations, document["digest"] + "0") == []
+
+
 @pytest.mark.slow
 def test_the_command_streams_every_human_ancestor_as_json_lines(generations: Registry) -> None:
     expected = [row["digest"] for row in generations.human_ancestors("two3")]
     generations.close()
     done = prov("audit", "lineage", "two3", "--all", registry=generations.path)
     assert [json.loads(line)["digest"] for line in done.stdout.splitlines()] == expected
+
+
+# -- conflicts
+
+
+@pytest.fixture
+def disputed(corpus: Registry) -> Registry:
+    """The text `both` is human and a model's, `twice` under two licences; the other repetitions are no conflict."""
+    corpus.add(
+        [{"text": text, "license": "CC-BY-4.0"} for text in ("both", "twice", "spelt", "silent", "once")],
+        Declared(origin=Origin.HUMAN, source="a"),
+    )
+    corpus.add(
+        [{"text": "twice", "license": "MIT"}, {"text": "spelt", "license": "cc-by 4.0"}, {"text": "silent"}],
+        Declared(origin=Origin.HUMAN, source="b"),
+    )
+    corpus.add([{"text": "both"}, {"text": "quiet"}], Declared(origin=Origin.MODEL, generator="gpt", source="c"))
+    corpus.add([{"text": "both"}, {"text": "once"}], Declared(origin=Origin.UNKNOWN, source="d"))
+    corpus.add([{"text": "quiet"}], Declared(origin=Origin.MODEL, generator="other", source="e"))
+    return corpus
+
+
+def test_a_text_of_two_origins_or_two_licences_is_a_conflict_and_nothing_else_is(disputed: Registry) -> None:
+    found = disputed.conflicts()
+    assert (found["texts"], found["about"]) == (2, {"origin": 1, "license": 1})
+    assert [pair["texts"] for pair in found["pairs"] if pair["origins"] == ["human", "model"]] == [1]
+    assert [(row["excerpt"], row["about"]) for row in found["conflicts"]] == [
+        ("both", ["origin"]),
+        ("twice", ["license"]),
+    ]
+    both, twice = (row["documents"] for row in found["conflicts"])
+    assert [(said["origin"], said["source"], said["generator"], said["license"]) for said in both] == [
+        ("human", "a", None, "CC-BY-4.0"),
+        ("model", "c", "gpt", None),
+        ("unknown", "d", None, None),
+    ]
+    assert {said["license"] for said in twice} == {"CC-BY-4.0", "MIT"}
+    assert disputed.show(both[0]["digest"])[0]["text"] == "both"
+
+
+def test_conflicts_are_all_counted_though_few_are_listed(disputed: Registry) -> None:
+    assert [row["excerpt"] for row in disputed.conflicts(1)["conflicts"]] == ["both"]
+    assert disputed.conflicts(1)["texts"] == 2
+
+
+def test_many_documents_that_say_the_same_of_a_text_are_told_once(corpus: Registry) -> None:
+    corpus.add([{"id": f"h{n}", "text": "x"} for n in range(30)], Declared(origin=Origin.HUMAN, source="a"))
+    corpus.add([{"id": f"m{n}", "text": "x"} for n in range(7)], Declared(origin=Origin.MODEL, generator="g"))
+    said = corpus.conflicts()["conflicts"][0]["documents"]
+    assert [(row["origin"], row["documents"]) for row in said] == [("human", 30), ("model", 7)]
+    assert all(corpus.show(row["digest"])[0]["item"] == row["item"] for row in said)
+
+
+def test_what_was_declared_anew_is_history_and_no_conflict(corpus: Registry) -> None:
+    corpus.add([{"id": "1", "text": "x"}], Declared(origin=Origin.HUMAN, source="a"))
+    corpus.add([{"id": "1", "text": "x"}], Declared(origin=Origin.MODEL, generator="g", source="a"), redeclare=True)
+    assert corpus.conflicts()["texts"] == 0
+    assert len(corpus.show("1")[0]["declarations"]) == 2
+
+
+# -- findings
+
+
+def test_a_finding_ends_with_3_where_it_is_to_fail_and_only_there(disputed: Registry) -> None:
+    mix = disputed.mix(MixSpec(strata=real_frac(1.0), where="source = 'a'")).mix  # type: ignore[arg-type]
+    disputed.record_model("learnt", mix=mix)
+    disputed.close()
+    cases: list[tuple[list[str], int]] = [
+        (["conflicts", "--fail-on", "conflict"], 3),
+        (["conflicts"], 0),
+        (["exposure", "once", "--fail-on", "descent"], 0),
+        (["exposure", "once", "--fail-on", "direct", "--json"], 3),
+        (["impact", "--source", "a", "--fail-on", "found"], 3),
+        (["impact", "--source", "e", "--fail-on", "found"], 0),
+        (["descendants", "learnt", "--fail-on", "any"], 0),
+        (["descendants", mix, "--fail-on", "models"], 3),
+        (["descendants", mix, "--fail-on", "documents", "--fail-on", "mixes"], 0),
+    ]
+    for arguments, code in cases:
+        wanted = [text_digest("once").hex() if word == "once" else word for word in arguments]
+        done = CliRunner().invoke(cli, ["--registry", str(disputed.path), "audit", *wanted])
+        assert done.exit_code == code, (arguments, done.output)
+        assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["impact"], "exactly one"), (["impact", "--source", "a", "--text"], "--text goes with an ID")],
+)
+def test_a_command_that_is_asked_wrongly_says_how(arguments: list[str], says: str, corpus: Registry) -> None:
+    corpus.close()
+    done = CliRunner().invoke(cli, ["--registry", str(corpus.path), "audit", *arguments])
+    assert (done.exit_code, says in done.stderr) == (2, True)
 
 
 # -- diff

@@ -72,8 +72,9 @@ def lineages(held: Registry, *items: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["out.parquet", "out.jsonl", "out.jsonl.gz", "out.jsonl.zst", "out"])
 def test_what_was_exported_adds_nothing_where_it_came_from(name: str, generations: Registry, tmp_path: Path) -> None:
     mix = generations.mix(WHOLE).mix
+    file = generations.export(mix, Export(tmp_path / name))
     before = generations.stats()
-    done = generations.ingest([generations.export(mix, Export(tmp_path / name))])
+    done = generations.ingest([file])
     assert (done.added, done.redeclared, done.parents_missing) == (0, 0, 0)
     assert done.known == generations.mix_size(mix)
     assert generations.stats() == before
@@ -360,7 +361,7 @@ def test_a_lineage_that_was_cut_short_is_refused(elsewhere: Registry, part: Path
 
 def test_documents_that_did_not_come_along_are_missed(elsewhere: Registry, part: Path) -> None:
     (part / "lineage" / "documents.parquet").unlink()
-    with pytest.raises(ProvError, match=r"holds [0-9]+ documents that did not come along: take in the whole folder"):
+    with pytest.raises(ProvError, match=r"holds [0-9]+ documents that did not come along, .* take in the whole"):
         elsewhere.ingest([part])
     assert elsewhere.stats()["documents"] == 0
 

@@ -115,6 +115,10 @@ NEEDS_REGISTRY = [
     ["ingest", "rows.jsonl"],
     ["record", "model", "m"],
     ["record", "run", "--model", "m"],
+    ["declare", "--where", "bytes > 1", "--origin", "human", "--by", "me"],
+    ["annotate", "rows.jsonl"],
+    ["merge", "other.prov"],
+    ["snapshot", "out.prov"],
     ["tokenize"],
     ["show", "x"],
     ["ls", "mixes"],
@@ -123,8 +127,19 @@ NEEDS_REGISTRY = [
     ["mix", "--real-frac", "0.1"],
     ["export", "abcd"],
     ["diff", "abcd", "abce"],
+    ["hold-out", "--frac", "0.1", "--name", "test"],
+    ["withdraw", "x", "--reason", "asked"],
+    ["verify"],
+    ["migrate"],
+    ["audit", "contamination"],
     ["audit", "composition"],
     ["audit", "lineage", "x"],
+    ["audit", "descendants", "x"],
+    ["audit", "exposure", "x"],
+    ["audit", "impact", "x"],
+    ["audit", "conflicts"],
+    ["audit", "licenses", "abcd"],
+    ["audit", "stale"],
 ]
 
 
@@ -234,7 +249,9 @@ def test_mix_prints_the_json_that_others_read(prov: Prov, filled: Path) -> None:
         ("human", 0, 4),
         ("model", 1, 36),
     ]
-    assert mix["excluded"] == {"unknown": 0, "mixed": 0, "withdrawn": 0, "held_out": 0}
+    assert mix["excluded"] == dict.fromkeys(
+        ["unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown"], 0
+    )
 
 
 def test_a_mix_that_cannot_be_had_writes_nothing_and_names_the_most(prov: Prov, filled: Path, tmp_path: Path) -> None:
@@ -321,6 +338,47 @@ def test_the_loop_closes_through_recorded_models_and_runs(prov: Prov, filled: Pa
     streamed = prov("audit", "lineage", "written.jsonl#1", "--all").stdout.splitlines()
     assert len(streamed) >= 10
     assert all(json.loads(line)["item"].startswith("h") for line in streamed)
+
+
+def test_what_is_learnt_late_reaches_mixes_audits_and_filters(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    mix = json.loads(prov("mix", "--real-frac", "0.5", "--json").stdout)["mix"]
+    assert prov("audit", "stale", "--fail-on", "stale").stdout == "every mix is made of what it was when drawn\n"
+    said = ["--origin", "model", "--generator", "gpt", "--generation", "1", "--by", "ann", "--evidence", "a log"]
+    ids = "".join(f"h{n}\n" for n in range(10))
+    assert prov("declare", "--ids", "-", *said, "--dry-run", stdin=ids).stdout.startswith("10 documents: 10 would be")
+    declared = prov("declare", "--ids", "-", *said, stdin=ids)
+    assert (declared.stdout, "prov audit stale" in declared.stderr) == ("10 documents: 10 declared anew\n", True)
+    assert json.loads(prov("declare", "--ids", "-", *said, "--json", stdin=ids).stdout)["unchanged"] == 10
+    stale = prov("audit", "stale", mix, "--fail-on", "any", code=3).stdout.splitlines()
+    assert stale[0] == f"mix {mix}: real 50.00% → 40.00%"
+    assert json.loads(prov("audit", "stale", "--json").stdout)["mixes"][0]["real_frac"] == {"before": 0.5, "after": 0.4}
+    assert "a log" in prov("show", "h0").stdout
+    rows = [{"id": f"{kind}{n}", "language": ["de", "en"][n % 2]} for kind in "hm" for n in range(50)]
+    jsonl(tmp_path / "language.jsonl", rows)
+    annotated = prov("annotate", "language.jsonl").stdout
+    assert annotated.startswith("100 rows: 100 values added to 100 documents\nlanguage:")
+    assert json.loads(prov("annotate", "language.jsonl", "--json").stdout)["unchanged"] == 100
+    of_language = ["--ratio", "language:de=0.3,language:en=0.7", "--where", "language != 'it'"]
+    drawn = prov("mix", *of_language, "--docs", "10", "--json")
+    assert [stratum["documents"] for stratum in json.loads(drawn.stdout)["strata"]] == [3, 7]
+    counted = json.loads(prov("audit", "composition", "--by", "language", "--json").stdout)
+    assert [(row["language"], row["documents"]) for row in counted] == [("de", 50), ("en", 50)]
+    assert "language" in prov("show", "h0").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["declare", "--origin", "human", "--by", "me"],
+        ["declare", "--where", "bytes > 1", "--ids", "x", "--origin", "human", "--by", "me"],
+        ["declare", "--where", "bytes > 1", "--by", "me"],
+        ["declare", "--where", "bytes > 1", "--origin", "human"],
+    ],
+)
+def test_a_declaration_needs_documents_something_said_and_somebody_who_says_it(
+    prov: Prov, filled: Path, arguments: list[str]
+) -> None:
+    assert "Usage" in prov(*arguments, code=2).stderr
 
 
 def test_unknown_names_list_what_there_is(prov: Prov, filled: Path) -> None:

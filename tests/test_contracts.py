@@ -13,7 +13,7 @@ import pytest
 
 from provenance.errors import ProvError
 from registry import Declared, Export, MixSpec, Registry, real_frac
-from registry.readers import READERS, Input, read
+from registry.readers import READERS, SELF_COMPRESSED, Input, read
 from registry.writers import FORMATS, WRITERS
 
 ROWS = [
@@ -41,6 +41,12 @@ def write_parquet(path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS), path)
 
 
+def write_arrow(path: Path) -> None:
+    table = pa.Table.from_pylist(ROWS)
+    with pa.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table)
+
+
 def write_text(path: Path) -> None:
     path.write_text("\n\n".join(row["text"] for row in ROWS), encoding="utf-8")
 
@@ -52,6 +58,8 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     ".csv": write_csv,
     ".tsv": write_tsv,
     ".parquet": write_parquet,
+    ".arrow": write_arrow,
+    ".feather": write_arrow,
     ".txt": write_text,
 }
 
@@ -89,8 +97,8 @@ def test_rows_with_ids_are_the_same_documents_in_every_format(sample: Path, tmp_
 
 
 def test_a_compressed_file_is_the_same_rows(sample: Path) -> None:
-    if sample.suffix == ".parquet":
-        pytest.skip("Parquet compresses by itself")
+    if sample.suffix in SELF_COMPRESSED:
+        pytest.skip("it compresses by itself")
     packed = sample.with_name(sample.name + ".gz")
     packed.write_bytes(gzip.compress(sample.read_bytes()))
     plain, unpacked = (list(read(Input(path, "x"), "paragraphs")) for path in (sample, packed))
@@ -100,7 +108,7 @@ def test_a_compressed_file_is_the_same_rows(sample: Path) -> None:
 def test_an_empty_file_is_no_rows_or_one_clear_line(sample: Path, tmp_path: Path) -> None:
     sample.write_bytes(b"")
     with Registry.create(tmp_path / "r.prov") as held:
-        if sample.suffix == ".parquet":
+        if sample.suffix in SELF_COMPRESSED:
             with pytest.raises(ProvError, match=sample.name):
                 held.ingest([sample], skip_bad=True)
         else:

@@ -365,7 +365,7 @@ def test_bad_rows_take_their_children_with_them_and_nothing_of_them_is_left(corp
     rows += [{"id": "good", "text": "good", "source": "s"}]
     result = corpus.add(rows, skip_bad=True)
     assert (result.added, len(result.rejected)) == (1, 20)
-    assert reasons(result)["row 20"] == "its parent '18' is a bad row and was left out"
+    assert reasons(result)["row 20"] == "its parent '18' is a bad row or withdrawn, and was left out"
     for table in ("model", "run", "derivation", "license"):
         assert ask(corpus, f"FROM {table}") == []
     assert ask(corpus, "SELECT name FROM source") == [("s",)]
@@ -688,3 +688,25 @@ def test_standard_input_is_taken_in_by_the_command(tmp_path: Path) -> None:
     subprocess.run([*prov, "ingest", "-"], cwd=ROOT, check=True, capture_output=True, input=lines, timeout=60)
     with Registry.open(tmp_path / "r.prov") as held:
         assert items(held) == ["-#1", "-#2"]
+
+
+def test_dolma_is_read_as_it_is(corpus: Registry, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "id": f"http://{number}.example",
+            "text": f"a page {number}",
+            "source": "common-crawl",
+            "added": "2023-04-11T09:57:03.044571+00:00",
+            "created": "2021-03-04T05:06:07.089Z",
+            "metadata": {"length": 5, "provenance": f"cc-{number}", "nested": {"z": 1, "a": [None, 2.5]}},
+        }
+        for number in range(3)
+    ]
+    (tmp_path / "v1").mkdir()
+    path = tmp_path / "v1" / "cc_en_head-0000.json.gz"
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    assert corpus.ingest([tmp_path / "v1"]).added == 3
+    found = corpus.show("http://1.example")[0]
+    assert (found["source"], found["origin"]) == ("common-crawl", "unknown")
+    assert str(found["created"]) == "2021-03-04 05:06:07.089000"
+    assert json.loads(found["metadata"]) == rows[1]["metadata"] | {"added": rows[1]["added"]}

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import ProvError
-from registry.readers import BrokenFile, Input, Opened, Row, Split, find_inputs, read, read_jsonl, read_text
+from registry.readers import BrokenFile, Input, Lines, Opened, Row, Split, find_inputs, read, read_jsonl, read_text
 
 ODD_TEXTS = [
     "nul \x00 inside",
@@ -254,7 +254,8 @@ def test_a_line_that_is_no_json_object_is_a_bad_row_that_says_why_and_keeps_the_
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_json_rows_or_bad_rows_and_never_a_traceback(content: bytes) -> None:
-    rows = list(read_jsonl(Opened(Input(Path("x.jsonl"), "x.jsonl"), io.BytesIO(content), None)))
+    parts = read_jsonl(Opened(Input(Path("x.jsonl"), "x.jsonl"), io.BytesIO(content), None))
+    rows = [row for part in parts for row in (part.rows() if isinstance(part, Lines) else [part])]
     assert len(rows) == sum(1 for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip())
 
 
@@ -356,3 +357,62 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None
         assert tracemalloc.get_traced_memory()[1] < len(plain) / 2
     finally:
         tracemalloc.stop()
+
+
+# -- Arrow, datasets saved to disk, Dolma
+
+
+@pytest.mark.parametrize("suffix", [".arrow", ".feather"])
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_every_text_comes_byte_for_byte_from_arrow(tmp_path: Path, suffix: str, make: Callable[..., Any]) -> None:
+    table = pa.table({"text": ODD_TEXTS, "n": range(len(ODD_TEXTS))})
+    path = tmp_path / f"rows{suffix}"
+    with make(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    assert texts_of(path) == ODD_TEXTS
+    assert [row.number for row in rows_of(path)] == list(range(1, len(ODD_TEXTS) + 1))
+
+
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_a_truncated_arrow_file_is_told_in_one_line(tmp_path: Path, make: Callable[..., Any]) -> None:
+    table = pa.table({"text": [f"text {number}" for number in range(20_000)]})
+    path = tmp_path / "rows.arrow"
+    with make(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1000)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(BrokenFile, match=r"rows\.arrow is broken"):
+        rows_of(path)
+
+
+def saved_to_disk(folder: Path, texts: list[str]) -> None:
+    """A folder as Hugging Face `Dataset.save_to_disk` leaves it, with a file of a cache beside it."""
+    folder.mkdir(parents=True)
+    name = "data-00000-of-00001.arrow"
+    for file, content in ((name, texts), ("cache-1a2b.arrow", ["not this"])):
+        table = pa.table({"text": content})
+        with pa.ipc.new_stream(folder / file, table.schema) as writer:
+            writer.write_table(table)
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}], "_split": "train"}))
+    (folder / "dataset_info.json").write_text('{"features": {"text": {"dtype": "string", "_type": "Value"}}}')
+
+
+def test_a_dataset_saved_to_disk_is_its_data_files_and_nothing_else(tmp_path: Path) -> None:
+    saved_to_disk(tmp_path / "set", ["a", "b"])
+    inputs, passed_over = find_inputs([tmp_path / "set"])
+    assert [input.name for input in inputs] == ["data-00000-of-00001.arrow"]
+    assert {path.name for path in passed_over} == {"cache-1a2b.arrow", "state.json", "dataset_info.json"}
+    assert [row.values["text"] for row in read(inputs[0])] == ["a", "b"]
+
+
+def test_several_datasets_saved_to_disk_together_are_all_their_splits(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        saved_to_disk(tmp_path / "sets" / split, [split])
+    (tmp_path / "sets" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    inputs, _ = find_inputs([tmp_path / "sets"])
+    assert [input.name for input in inputs] == [f"{split}/data-00000-of-00001.arrow" for split in ("test", "train")]
+
+
+def test_a_state_of_another_tool_hides_no_file(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"text": "a row of mine"}\n')
+    (tmp_path / "rows.jsonl").write_text('{"text": "another"}\n')
+    assert [input.name for input in find_inputs([tmp_path])[0]] == ["rows.jsonl", "state.json"]

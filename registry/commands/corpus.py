@@ -158,6 +158,8 @@ def _ingested(counts: dict[str, int], dry_run: bool) -> str:
         "changed": "changed since",
         "redeclared": "declared anew",
         "rejected": "bad rows left out",
+        "withdrawn": "left out as withdrawn",
+        "held_out": "of held-out texts",
         "parents_missing": "parents not held here",
         "learnt": "models, mixes and runs learnt",
         "skipped_files": "finished files passed over",
@@ -220,7 +222,7 @@ def show(wanted: str, full: bool, registry: Path, as_json: bool) -> None:
 def _show_entry(entry: dict[str, Any], full: bool) -> None:
     if "generation" in entry:
         entry["generation"] = str(Generation(entry["generation"], entry.pop("generation_exact")))
-    lists = {name: entry.pop(name) for name in ("parents", "declarations") if name in entry}
+    lists = {name: entry.pop(name) for name in ("rules", "parents", "declarations", "annotations") if name in entry}
     text = entry.pop("text", None)
     for name, value in entry.items():
         if value is not None:

@@ -5,8 +5,19 @@ from typing import Any
 
 import click
 
-from provenance.console import json_option, registry_option, say, show_json
+from provenance.console import (
+    conclude,
+    fail_on_option,
+    json_option,
+    plain,
+    progress,
+    registry_option,
+    say,
+    show_json,
+    show_table,
+)
 from provenance.errors import ProvError
+from provenance.origin import Generation, Origin
 
 
 @click.command()
@@ -75,6 +86,158 @@ def record_run(model: str, spec: str | None, seed: int | None, kind: str, regist
         show_json({"run": run.digest.hex()[:12], "digest": run.digest.hex(), "kind": run.kind, "model": run.model.name})
     else:
         click.echo(run.digest.hex()[:12])
+
+
+@click.command()
+@click.option("--where", metavar="FILTER", help="Which documents: source = 'forum' AND created > '2023-01-01'.")
+@click.option("--ids", metavar="FILE", help="Which documents: ids or document digests, one a line; - for stdin.")
+@click.option("--origin", type=click.Choice([str(origin) for origin in Origin]), help="Who wrote them.")
+@click.option("--generation", type=click.IntRange(min=0), help="Generation of the model that wrote them.")
+@click.option("--generator", metavar="NAME", help="The model that wrote them: a recorded one, or another's name.")
+@click.option("--license", metavar="SPDX", help="Licence they stand under.")
+@click.option("--by", metavar="WHO", required=True, help="Who declares this.")
+@click.option("--evidence", metavar="TEXT", help="What the declaration rests on.")
+@click.option(
+    "--precedence", type=int, default=0, show_default=True, help="The highest is in force; of one height the newest."
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, keep nothing.")
+@registry_option
+@json_option
+def declare(where: str | None, ids: str | None, dry_run: bool, registry: Path, as_json: bool, **said: Any) -> None:
+    """Declare anew who wrote documents, or under which licence they stand; nothing said before is lost.
+
+    What is left out stays as it is in force. Generations of everything that descends from the documents are derived
+    again, and `prov audit stale` lists the mixes and models that this makes another thing of.
+
+    Example:  prov declare --where "source = 'forum'" --origin model --generator gpt-4 --by ann --evidence "style"
+    """
+    from registry.declare import Statement, read_ids
+    from registry.registry import Registry
+
+    if (where is None) == (ids is None):
+        raise click.UsageError("say which documents with one of --where and --ids")
+    if all(said[name] is None for name in ("origin", "generation", "generator", "license")):
+        raise click.UsageError("say what is declared: --origin, --generation, --generator or --license")
+    with Registry.open(registry) as held:
+        named = read_ids(Path(ids)) if ids else None
+        result = held.declare(Statement(**said), where=where, ids=named, dry_run=dry_run)
+        stale = len(held.stale()["mixes"])
+    if as_json:
+        show_json(vars(result) | {"dry_run": dry_run})
+        return
+    parts = [f"{result.documents:,} documents: {result.declared:,} {'would be ' if dry_run else ''}declared anew"]
+    parts += [f"{result.unchanged:,} unchanged"] if result.unchanged else []
+    parts += [f"{result.outranked:,} stay as declared with higher precedence"] if result.outranked else []
+    click.echo(", ".join(parts))
+    if stale:
+        say(f"{stale:,} mixes are no longer made of what they were when drawn: see `prov audit stale`")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option(
+    "--on",
+    type=click.Choice(["id", "document", "text"]),
+    default="id",
+    show_default=True,
+    help="The column that tells which document: a user's id, or the digest of a document or of a text.",
+)
+@click.option("--source", metavar="NAME", help="The source that the ids are of, where there is no column of that name.")
+@click.option("--fields", metavar="NAME,…", help="These columns alone; else all of them.")
+@click.option("--skip-unknown", is_flag=True, help="Leave out, and count, rows about documents that are not held.")
+@click.option("--dry-run", is_flag=True, help="Check everything, keep nothing.")
+@registry_option
+@json_option
+def annotate(
+    paths: tuple[str, ...],
+    on: Any,
+    source: str | None,
+    fields: str | None,
+    skip_unknown: bool,
+    dry_run: bool,
+    registry: Path,
+    as_json: bool,
+) -> None:
+    """Join the columns of PATHS to the documents they are about: quality, language, whatever a sidecar tells.
+
+    PATHS are JSONL, Parquet, CSV and TSV files (.gz and .zst too), or folders of them; the attribute files of Dolma
+    are read as they are. From then on --where, --ratio and composition --by know the fields. Their kinds (text,
+    number, boolean, time) follow from all their values.
+
+    Example:  prov annotate quality.parquet --on id
+    """
+    from registry.readers import Meter, find_inputs
+    from registry.registry import Registry
+
+    with Registry.open(registry) as held:
+        inputs, passed_over = find_inputs(paths)
+        sizes, meter = [input.bytes for input in inputs], Meter()
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        with progress(total, "rows", lambda: meter.bytes) as advance:
+            result = held.annotate(
+                paths,
+                on=on,
+                source=source,
+                fields=[name.strip() for name in fields.split(",")] if fields else None,
+                skip_unknown=skip_unknown,
+                dry_run=dry_run,
+                progress=advance,
+                meter=meter,
+            )
+    if passed_over:
+        say(f"passed over {len(passed_over):,} files of other formats, the first is {passed_over[0]}")
+    if as_json:
+        show_json(result.summary() | {"dry_run": dry_run})
+        return
+    parts = [
+        f"{result.read:,} rows: {result.values:,} values {'would be ' if dry_run else ''}added to "
+        f"{result.documents:,} documents"
+    ]
+    names = {"changed": "in place of others", "unchanged": "known", "unknown": "rows about documents not held here"}
+    parts += [f"{count:,} {words}" for name, words in names.items() if (count := getattr(result, name))]
+    click.echo(", ".join(parts))
+    for name, kind in result.fields.items():
+        click.echo(f"{name + ':':24}{kind or 'no values'}")
+
+
+@click.command()
+@click.argument("mix", required=False)
+@fail_on_option("stale")
+@registry_option
+@json_option
+def stale(mix: str | None, fail_on: tuple[str, ...], registry: Path, as_json: bool) -> None:
+    """List the mixes (or MIX alone) made of something else than when drawn, and the models that learnt from them.
+
+    What a mix is made of changes when something is learnt late: who wrote its texts, or a generation behind them.
+
+    Example:  prov audit stale --fail-on stale
+    """
+    from registry.registry import Registry
+
+    with Registry.open(registry, read_only=True) as held:
+        found = held.stale(mix)
+    show_json(found) if as_json else _show_stale(found)
+    conclude({"stale": len(found["mixes"])}, fail_on)
+
+
+def _show_stale(found: dict[str, Any]) -> None:
+    for mix in found["mixes"]:
+        real = mix["real_frac"]
+        click.echo(f"mix {mix['mix'][:12]}: real {real['before']:.2%} → {real['after']:.2%}")
+        rows = [
+            row | {"generation": str(Generation(row["generation"], row["generation_exact"]))}
+            for row in mix["composition"]
+            if row["before"] != row["after"]
+        ]
+        show_table(rows, ["origin", "generation", "license", "generator", "before", "after"])
+    for model in found["models"]:
+        number, exact = model["generation"], model["generation_exact"]
+        before, after = (Generation(number[when], exact[when]) for when in ("before", "after"))
+        learnt = f"learnt from mix {model['mix'][:12]}" if model["mix"] else f"based on {plain(model['base'])}"
+        changed = f"generation {before} → {after}" if before != after else f"generation {after} as before"
+        click.echo(f"model {model['model']} ({model['digest'][:12]}): {learnt}, {changed}")
+    if not found["mixes"]:
+        click.echo("every mix is made of what it was when drawn")
 
 
 def _spec(text: str | None) -> Any:

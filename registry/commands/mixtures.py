@@ -47,6 +47,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="What human texts edited by a model count as.",
 )
+@click.option(
+    "--use",
+    metavar="commercial|research",
+    help="Leave out what its licence forbids for this; see audit licenses. No legal advice.",
+)
+@click.option(
+    "--unknown-license",
+    type=click.Choice(["exclude", "keep"]),
+    default="exclude",
+    show_default=True,
+    help="With --use: what to do with texts of no licence, or of one that prov does not know.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of choice and order.")
 @click.option("--dry-run", is_flag=True, help="Draw and tell, but record and write nothing.")
 @click.option(
@@ -98,6 +110,8 @@ def _mix_spec(
             "where": options["where"],
             "seed": options["seed"],
             "max_repeats": options["max_repeats"],
+            "use": options["use"],
+            "unknown_license": options["unknown_license"],
             **policies,
         }
     )
@@ -117,7 +131,10 @@ def _spec_from_file(context: click.Context, path: Path) -> "MixSpec":
     from_defaults = click.core.ParameterSource.DEFAULT
     spoken = [
         name
-        for name in ("docs", "bytes_", "words", "tokens", "where", "max_repeats", "unknown", "mixed", "seed")
+        for name in (
+            *("docs", "bytes_", "words", "tokens", "where", "max_repeats", "unknown", "mixed", "use"),
+            *("unknown_license", "seed"),
+        )
         if context.get_parameter_source(name) is not from_defaults
     ]
     if spoken:
@@ -151,10 +168,13 @@ def _command_line() -> str:
 
 
 def _write(held: Any, mix: str, target: "Export", total: int) -> None:
-    with progress(total, "texts") as advance:
+    erased = 0 if target.ids else held.erased_of_mix(mix)
+    with progress(total - erased, "texts") as advance:
         path = held.export(mix, target, advance)
+    if erased:
+        say(f"left out {erased:,} texts of the mix that were erased, or left out of this copy")
     if str(path) != "-":
-        say(f"wrote {total:,} texts to {path}")
+        say(f"wrote {total - erased:,} texts to {path}")
 
 
 def _show_drawn(drawn: "Drawn") -> None:
@@ -214,6 +234,21 @@ def export(
     target = Export(Path(output), form, ids, not no_provenance, shards, with_lineage, _command_line()).checked()
     with Registry.open(registry, read_only=True) as held:
         _write(held, mix, target, held.mix_size(mix))
+    if target.holds_texts:
+        _note(registry, mix, target)
+
+
+def _note(registry: Path, mix: str, target: "Export") -> None:
+    """Note in the registry, which was open for reading, where its texts went."""
+    from registry.registry import Registry
+    from registry.store import patiently
+    from registry.writers import note
+
+    try:
+        with patiently(lambda: Registry.open(registry)) as held:
+            note(held, mix, target)
+    except ProvError as error:
+        say(f"it could not be noted in the registry that texts went to {target.path}: {error}")
 
 
 @click.command()

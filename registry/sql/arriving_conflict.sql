@@ -1,6 +1,6 @@
 -- arriving_conflict: a document that stands twice in one act, declared in two ways.
 WITH twice AS (
-    SELECT digest, min(rowid) AS first FROM arriving GROUP BY digest HAVING count(*) > 1
+    SELECT digest, arg_min(rowid, (input, number)) AS first FROM arriving GROUP BY digest HAVING count(*) > 1
 )
 SELECT first.input, first.place, first.item, first.origin, first.declared, first.generator, first.license,
        other.input, other.place, other.origin, other.declared, other.generator, other.license

@@ -10,6 +10,7 @@ SELECT document_id, document.digest, rank, document.text_id, item AS id,
        CASE
            WHEN document.origin = 'unknown' AND policy.unknown = 'exclude' THEN 'unknown'
            WHEN document.origin = 'mixed' AND policy.mixed = 'exclude' THEN 'mixed'
+           ELSE barred_license.reason
        END AS excluded,
        document.generation, document.generation_exact, model.name AS generator, source.name AS source,
        license.name AS license, document.url, created_at AS created, bytes, words, length.tokens,
@@ -27,3 +28,5 @@ LEFT JOIN (SELECT run_id, digest FROM run JOIN policy ON list_contains(named, 'r
     ON run.run_id = document.run_id
 LEFT JOIN (SELECT text_id, tokens FROM length JOIN policy USING (tokenizer_id) WHERE list_contains(named, 'tokens'))
     AS length ON length.text_id = document.text_id
+LEFT JOIN (SELECT UNNEST(barred_license, recursive := true) FROM policy) AS barred_license
+    ON barred_license.license_id IS NOT DISTINCT FROM document.license_id

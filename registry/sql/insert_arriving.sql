@@ -1,2 +1,2 @@
 -- insert_arriving: stage a batch of rows.
-INSERT INTO arriving SELECT *, NULL, false, NULL, false FROM incoming
+INSERT INTO arriving SELECT * EXCLUDE (text), NULL, false, NULL, false FROM incoming

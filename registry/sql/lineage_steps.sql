@@ -6,7 +6,8 @@ FROM model
 LEFT JOIN model AS base ON base.model_id = model.base_model_id
 LEFT JOIN run AS training ON training.model_id = model.model_id AND training.kind = 'train'
 LEFT JOIN mix ON mix.mix_id = training.mix_id
-LEFT JOIN document ON document.document_id = $document_id AND document.model_id = model.model_id
-LEFT JOIN run AS written ON written.run_id = document.run_id
-WHERE model.model_id IN (SELECT id FROM ancestor WHERE kind = 'model')
+LEFT JOIN (SELECT model_id, run_id FROM document WHERE document_id = $document_id) AS asked
+       ON asked.model_id = model.model_id
+LEFT JOIN run AS written ON written.run_id = asked.run_id
+WHERE model.model_id IN (SELECT id FROM behind WHERE kind = 'model')
 ORDER BY model.generation DESC NULLS LAST, model.digest

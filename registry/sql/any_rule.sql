@@ -1,0 +1,2 @@
+-- any_rule: whether anything is held out or withdrawn.
+SELECT EXISTS (FROM holdout) OR EXISTS (FROM withdrawal)

@@ -1,0 +1,2 @@
+-- any_withdrawal: whether anything is withdrawn.
+SELECT EXISTS (FROM withdrawal)

@@ -1,0 +1,2 @@
+-- count_arriving: how many rows are staged.
+SELECT count(*) FROM arriving

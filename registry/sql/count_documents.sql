@@ -1,0 +1,2 @@
+-- count_documents: how many documents there are.
+SELECT count(*) FROM document

@@ -1,0 +1,4 @@
+-- past_manifests: the documents of the mixes that some model had learnt from after a batch.
+SELECT *
+FROM mix_document
+WHERE mix_id IN (SELECT mix_id FROM run WHERE kind = 'train' AND batch_id <= (SELECT batch_id FROM asked))

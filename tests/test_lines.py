@@ -1,0 +1,154 @@
+"""Whole blocks of JSON lines come to exactly what the same rows come to one by one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provenance.errors import ProvError
+from provenance.origin import Origin, count_words
+from provenance.words import count_words as count_words_of
+from registry import Declared, Registry, lines, readers
+
+SPACES = "\t\n\x0b\x0c\r \x1c\x1f\x85\xa0\u1680\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000"
+odd_text = st.text(
+    st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from('\x00\x0b\x1f\x85\xa0\u2003\u3000\\"/\n')),
+    max_size=8,
+)
+scalar = st.one_of(
+    st.none(),
+    st.booleans(),
+    odd_text,
+    st.integers(-(2**70), 2**70),
+    st.integers(-3, 3),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from([0.0, -0.0, 1.5, 0.1, 1e-5, 1e16, 123456.789, 1e5]),
+)
+value = st.recursive(scalar, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(odd_text, inner, max_size=2))
+TIMES = [
+    *("2024-01-02", "2024-01-02T03:04", "2024-01-02T03:04:05.6Z", "2024-01-02T03:04:05+02:00", "2024-02-30"),
+    *("2024-01-02T24:00", "20240102", "0000-01-01", "2024-01-02T03:04:60"),
+]
+row = st.fixed_dictionaries(
+    {"text": st.one_of(odd_text, st.just("a text"), scalar)},
+    optional={
+        "id": st.one_of(st.sampled_from(["a", "b", "", 5, -7]), scalar),
+        "origin": st.sampled_from(["human", "model", "mixed", "unknown", "", "robot", None, 3]),
+        "generation": st.sampled_from([0, 1, 2, -1, 2**31, 2**70, 1.0, "1", "", None]),
+        "generator": st.sampled_from(["gpt", "g\x0bt", "", None, 7, 1.5]),
+        "source": st.sampled_from(["wiki", 'w\u2028"\\', "", None, 12]),
+        "license": st.sampled_from(["MIT", None, "", 1]),
+        "url": st.sampled_from(["https://e.example", None, ""]),
+        "created": st.sampled_from([*TIMES, "", None]),
+        "lang": st.sampled_from(["en", "de", None, "e\x1fn"]),
+        "score": scalar,
+        "nested": value,
+        "~a/b": st.sampled_from([1, "x", None]),
+    },
+)
+as_json = row.flatmap(
+    lambda held: st.permutations(list(held)).map(lambda keys: _dump({key: held[key] for key in keys}))
+)
+ODD_LINES = r"""
+[1]
+5
+{
+{"text": "x",}
+{"text": "a", "text": "b"}
+{"text": "x"} {"text": "y"}
+{"text": "\ud800"}
+{"text": "\ud83d\ude00", "n": 1.50}
+{"text": "x", "n": NaN}
+{"text": "x", "n": -0}
+{"text": "x", "n": 0.00001}
+{"text": "x", "n": 1E3}
+{"text": "x", "n": 00}
+{"text": "x", "a": 1, "a": 2}
+{"text": "x" , "z": 1 }
+{"text": "x"} // no
+{'text': 'x'}
+{"text": {"text": "a"}}
+{"text": ["text", {"text": "b"}]}
+{"text": "{1: 2}"}
+""".strip().splitlines()
+ODD_LINES += ["", "  ", "\t", '\x0b{"text": "x"}', '{"text": "x"}\r', '{"text":"\x01"}']
+line = st.one_of(as_json, as_json, as_json, st.sampled_from(ODD_LINES))
+declared = st.sampled_from(
+    [
+        Declared(),
+        Declared(origin=Origin.HUMAN, source="books"),
+        Declared(origin=Origin.MODEL, generator="gpt-4", generation=2, license="CC0-1.0"),
+        Declared(origin=Origin.UNKNOWN),
+        Declared(origin=Origin.MIXED),
+    ]
+)
+
+
+def _dump(held: dict[str, Any]) -> str:
+    return json.dumps(held, ensure_ascii=len(held) % 2 == 0)
+
+
+DOCUMENTS = """
+    SELECT document.* EXCLUDE (document_id, text_id, batch_id, source_id, license_id, model_id), content,
+           source.name, license.name, model.digest AS model
+    FROM document
+    JOIN text USING (text_id)
+    LEFT JOIN source USING (source_id)
+    LEFT JOIN license USING (license_id)
+    LEFT JOIN model ON model.model_id = document.model_id
+    ORDER BY ALL
+"""
+
+
+def outcome(held: Registry, path: Path, how: Declared, skip_bad: bool) -> Any:
+    """All that an ingest came to: what it says, or the registry it leaves, and then undo it."""
+    try:
+        result = held.ingest([path], how, skip_bad=skip_bad)
+    except ProvError as error:
+        return str(error)
+    said = {name: value for name, value in vars(result).items() if name != "rejected"}
+    rejected = [bad.line() for bad in result.rejected]
+    fields = sorted(held.ask("fields"))
+    documents = held.connection.sql(DOCUMENTS).fetchall()
+    head = held.ask("last_batch")
+    digest = held.content_digest(*head[0]) if head else None
+    texts = held.stats()["texts"]
+    return said, rejected, fields, documents, digest, texts
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(line, min_size=1, max_size=12), declared, st.booleans())
+def test_a_block_comes_to_what_its_rows_come_to_one_by_one(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[str], how: Declared, skip_bad: bool
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes("\n".join(rows).encode())
+    found = []
+    for fewest in (0, 1_000_000):
+        monkeypatch.setattr(lines, "FEWEST", fewest)
+        with Registry.open(shutil.copy(empty, tmp_path / "r.prov")) as held:
+            found.append(outcome(held, path, how, skip_bad))
+    assert found[0] == found[1]
+
+
+def test_a_large_block_loses_no_row(corpus: Registry, tmp_path: Path) -> None:
+    """More rows than DuckDB keeps in one piece, then a few more, in one transaction."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"text": "text {number}", "id": {number}}}\n' for number in range(130_000)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "BLOCK_BYTES", path.stat().st_size - 1000)
+        result = corpus.ingest([path])
+    assert (result.read, result.added) == (130_000, 130_000)
+    assert corpus.stats()["documents"] == corpus.stats()["texts"] == 130_000
+
+
+@given(st.lists(st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(SPACES)), max_size=9)))
+def test_words_of_many_texts_are_counted_as_those_of_one(texts: list[str]) -> None:
+    content = np.frombuffer("".join(texts).encode(), np.uint8)
+    offsets = np.cumsum([0, *(len(text.encode()) for text in texts)], dtype=np.int64)
+    assert count_words_of(content, offsets).tolist() == [count_words(text) for text in texts]
