@@ -119,7 +119,7 @@ def main() -> None:
     except (ProvError, MemoryError) as error:
         _fail(str(error) or "out of memory")
     except (click.Abort, KeyboardInterrupt):
-        print("prov: interrupted, nothing was kept of this command", file=sys.stderr)
+        print("prov: interrupted, nothing half done was kept", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}")

@@ -44,6 +44,15 @@ KEEP_BYTES = 128_000_000
 """So many bytes of text are staged before they are kept: each time, all digests of the registry are looked through."""
 
 _TEXTS = pa.schema([("digest", pa.binary()), ("content", pa.large_string())])
+_UNSETTLED = pa.schema(
+    [
+        ("lineage", pa.int32()),
+        ("lineage_exact", pa.bool_()),
+        ("generation", pa.int32()),
+        ("generation_exact", pa.bool_()),
+    ]
+)
+"""What a staged row has besides, once it is settled."""
 
 Progress = Callable[[int], None]
 """Called with the number of rows read since it was last called."""
@@ -123,7 +132,7 @@ def ingest(
         Conflict: a document is declared in two ways.
     """
     run_id = store.ask_value("run_id", digest=rules.written_by.run) if rules.written_by else None
-    with store.memory(MEMORY), store.batch("ingest", run_id) as batch:
+    with store.limited_memory(MEMORY), store.batch("ingest", run_id) as batch:
         batch.input_digest = input_digest
         act = _Act(store, batch, rules, skip_bad, redeclare)
         result = act.carry_out(feeds, carried, progress)
@@ -165,8 +174,8 @@ class _Act:
     # -- from rows to staged rows
 
     def _stage(self, feeds: Iterable[Feed], progress: Progress) -> None:
-        empty = Arriving()
-        with self.store.lend(incoming=empty.batch(), incoming_edge=empty.edge_batch()):
+        rows, edges = pa.Table.from_batches([Arriving().batch()]), Arriving().edge_batch()
+        with self.store.lend(incoming=rows.drop_columns(["text"]), incoming_edge=edges):
             self.store.run("stage_arriving")
             self.store.run("stage_arriving_edge")
         self.store.run("stage_returning_text")
@@ -207,22 +216,24 @@ class _Act:
         for index, feed in enumerate(feeds):
             self.names.append(feed.name)
             for part in feed.parts:
-                waiting.append((index, part, self._begin(part, feed.name)))
+                waiting.append((index, part, self._begin(part, feed.name, index)))
                 if len(waiting) > 1:
                     yield waiting.popleft()
         yield from waiting
 
-    def _begin(self, part: Row | Lines, name: str) -> Future[Taken] | None:
+    def _begin(self, part: Row | Lines, name: str, index: int) -> Future[Taken] | None:
         if isinstance(part, Row) or len(part.ends) < lines.FEWEST:
             return None
         self.taker = self.taker or Taker(self.rules, self.tokenizer)
-        return self.taker.begin(part, name)
+        return self.taker.begin(part, name, index)
 
     def _single_rows(self, part: Row | Lines, taking: Future[Taken] | None, index: int) -> Iterator[Row]:
         """The rows that cannot be staged by the block."""
         if taking:
             taken = taking.result()
-            self._insert_plain(taken, index)
+            self._insert_rows(taken.rows, taken.texts)
+            self.result.read += taken.rows.num_rows
+            self.fields |= taken.fields
             self.columns |= taken.columns
             for number, line in taken.odd:
                 yield from json_rows(number, line)
@@ -239,38 +250,29 @@ class _Act:
         except Fault as fault:
             self._reject(name, row.place, f"{fault}{self._hint(row)}", row.values or row.found)
 
-    def _insert_plain(self, taken: Taken, index: int) -> None:
-        run = self.rules.written_by
-        wrote = {"run": run.run.hex(), "model": run.model.hex()} if run else {"run": None, "model": None}
-        with self.store.lend(plain=taken.plain):
-            self.store.run("insert_plain", input=index, **wrote)
-        self.result.read += taken.plain.num_rows
-        self.fields |= taken.fields
-        self._hold_texts(taken.plain)
-
-    def _hold_texts(self, rows: pa.Table) -> None:
-        """Hold texts in memory, and keep them as soon as there are enough."""
-        texts = rows.select(["text_digest", "text"]).rename_columns(["digest", "content"])
-        self.texts.append(texts.cast(_TEXTS))
-        if sum(texts.nbytes for texts in self.texts) >= KEEP_BYTES:
+    def _insert_rows(self, rows: pa.Table, texts: pa.Table) -> None:
+        """Stage rows, and keep their texts as soon as there are enough of them."""
+        for column in _UNSETTLED:
+            unset = pa.repeat(False, len(rows)) if column.type == pa.bool_() else pa.nulls(len(rows), column.type)
+            rows = rows.append_column(column, unset)
+        self.store.insert("arriving", rows)
+        self.texts.append(texts.rename_columns(_TEXTS.names).cast(_TEXTS))
+        if sum(held.nbytes for held in self.texts) >= KEEP_BYTES:
             self._keep_texts()
 
     def _keep_texts(self) -> None:
-        """Move the texts that have arrived so far to where texts are kept."""
+        """Move the texts that have arrived so far to where texts are kept, those that are not held yet."""
         if not self.texts:
             return
         texts = pa.concat_tables(self.texts)
-        texts = texts.append_column("row", pa.array(np.arange(1, len(texts) + 1)))
-        with self.store.lend(arriving_text=texts):
-            if self.store.ask_value("any_text_missing"):
-                self.store.run("insert_returning_texts")
-        with self.store.lend(arriving_digest=texts.select(["digest", "row"])):
-            new = self.store.ask_table("new_texts").column("row")
-        with self.store.lend(
-            arriving_text=texts if len(new) == len(texts) else texts.filter(pc.is_in(texts.column("row"), new))
-        ):
-            self.store.run("insert_texts", newest=self.store.ask_value("newest_text"))
         self.texts.clear()
+        if self.store.ask_value("any_text_missing"):
+            with self.store.lend(arriving_text=texts):
+                self.store.run("insert_returning_texts")
+        texts = _each_once(texts, self.store.ask_table("new_texts").column("digest"))
+        first = self.store.ask_value("newest_text") + 1
+        numbers = pa.array(np.arange(first, first + len(texts)))
+        self.store.insert("text", texts.add_column(0, "text_id", numbers))
 
     def _hint(self, row: Row) -> str:
         wanted = self.rules.names["text"]
@@ -292,12 +294,8 @@ class _Act:
             rows = rows.set_column(ARRIVING.get_field_index("tokens"), "tokens", column)
         self.fields |= arriving.fields
         self.names_parents |= bool(arriving.edges)
-        with self.store.lend(incoming=rows):
-            self.store.run("insert_arriving")
-        self._hold_texts(rows)
-        if arriving.edges:
-            with self.store.lend(incoming_edge=arriving.edge_batch()):
-                self.store.run("insert_arriving_edge")
+        self._insert_rows(rows.drop_columns(["text"]), rows.select(["text_digest", "text"]))
+        self.store.insert("arriving_edge", pa.Table.from_batches([arriving.edge_batch()]))
 
     def _reject(self, name: str, place: str, reason: str, row: Any) -> None:
         if not self.skip_bad:
@@ -447,6 +445,18 @@ class _Act:
                     f"source {declared.source!r} has {what} {old!r}, not {new!r}: name another source, "
                     f"or leave --{what} out"
                 )
+
+
+def _each_once(texts: pa.Table, wanted: pa.ChunkedArray) -> pa.Table:
+    """Of the texts whose digests are wanted, distinct ones, the first of each."""
+    if len(wanted) == len(texts):
+        return texts
+    numbered = texts.select(["digest"]).append_column("row", pa.array(np.arange(len(texts))))
+    firsts = numbered.group_by("digest").aggregate([("row", "min")])
+    rows = firsts.filter(pc.is_in(firsts.column("digest"), wanted)).column("row_min").to_numpy()
+    mask = np.zeros(len(texts), np.bool_)
+    mask[rows] = True
+    return texts.filter(pa.array(mask))
 
 
 def _declared(origin: str | None, generation: int | None, generator: str | None, license: str | None) -> str:

@@ -21,8 +21,10 @@ from registry.rows import PROVENANCE_COLUMN, Rules
 from registry.store import Store
 from registry.tokens import Tokenizer
 
+MEMORY = "300MB"
 SAMPLE = 64
 MOST_OTHERS = 64
+MEMORY = "300MB"
 SAMPLE = 64
 MOST_OTHERS = 64
 FEWEST = 256
@@ -34,13 +36,15 @@ class Taken:
     """What a block came to: its plain rows, and the lines that are left.
 
     Attributes:
-        plain: as the question `plain_lines` has them, with bytes, words and tokens of their texts.
+        rows: as `rows.ARRIVING` has them, but for their texts.
+        texts: of those rows, with their digests.
         columns: all names that stand in the block, where anybody asks.
         fields: the users' own fields that the plain rows fill.
         odd: number and bytes of the lines that are left, in their order.
     """
 
-    plain: pa.Table
+    rows: pa.Table
+    texts: pa.Table
     columns: frozenset[str]
     fields: frozenset[str]
     odd: list[tuple[int, bytes]]
@@ -52,18 +56,20 @@ class Taker:
     def __init__(self, rules: Rules, tokenizer: Tokenizer | None) -> None:
         self.rules, self.tokenizer = rules, tokenizer
         self.scratch = Store.empty(":memory:")
+        self.scratch.limit_memory(MEMORY)
         self.worker = ThreadPoolExecutor(1)
         self.others: list[str] = []  # the users' own names that the blocks so far had, sorted
 
-    def begin(self, lines: Lines, name: str) -> Future[Taken]:
+    def begin(self, lines: Lines, name: str, input: int) -> Future[Taken]:
         """Take a block while others are being stored; `take` says how."""
-        return self.worker.submit(self.take, lines, name)
+        return self.worker.submit(self.take, lines, name, input)
 
-    def take(self, lines: Lines, name: str) -> Taken:
+    def take(self, lines: Lines, name: str, input: int) -> Taken:
         """The plain rows of a block.
 
         Args:
             name: of the input, for the ids of rows that bring none.
+            input: its number in this act.
         """
         table = lines.table()
         columns = self._names(table) if self.rules.columns else frozenset()
@@ -77,7 +83,14 @@ class Taker:
             odd = _rest(odd, said)
         left = zip(odd.column("number").to_pylist(), odd.column("line").to_pylist(), strict=True)
         plain = _measured(pa.concat_tables(said), self.tokenizer)
-        return Taken(plain, columns, fields, [(number, line.encode()) for number, line in left])
+        with self.scratch.lend(plain=plain.drop_columns(["text"])):
+            rows = self.scratch.ask_table("plain_rows", input=input, **self._wrote())
+        texts = plain.select(["text_digest", "text"])
+        return Taken(rows, texts, columns, fields, [(number, line.encode()) for number, line in left])
+
+    def _wrote(self) -> dict[str, str | None]:
+        run = self.rules.written_by
+        return {"run": run.run.hex(), "model": run.model.hex()} if run else {"run": None, "model": None}
 
     def close(self) -> None:
         self.worker.shutdown(cancel_futures=True)

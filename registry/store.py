@@ -229,12 +229,21 @@ class Store:
         except (duckdb.Error, RuntimeError) as error:
             if _was_interrupted(error):
                 raise KeyboardInterrupt from error
-            if not isinstance(error, _MENDABLE):
+            if not _is_mendable(error):
                 raise
             raise ProvError(
                 f"DuckDB cannot work with {self.path}: {_first_line(error)}; nothing of this command was kept, "
                 "look for a full disk, too little memory or a damaged file"
             ) from error
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Append rows to a table, with its columns in their order; unlike what is lent, they are let go at once.
+
+        DuckDB holds on to a lent relation until the end of the transaction.
+        """
+        if rows.num_rows:
+            with self._mendable():
+                self.connection.from_arrow(rows).insert_into(table)
 
     @contextmanager
     def lend(self, **relations: Lendable) -> Iterator[None]:
@@ -250,10 +259,14 @@ class Store:
 
     # -- acts
 
-    @contextmanager
-    def memory(self, limit: str) -> Iterator[None]:
+    def limit_memory(self, limit: str) -> None:
         """Let DuckDB use no more than so much memory, as in 600MB; what does not fit waits on disk."""
         self.connection.execute("SET memory_limit = $limit", {"limit": limit})
+
+    @contextmanager
+    def limited_memory(self, limit: str) -> Iterator[None]:
+        """The same, for as long as the block lasts."""
+        self.limit_memory(limit)
         try:
             yield
         finally:
@@ -390,6 +403,14 @@ def update_with(hasher: "hashlib._Hash", digests: pa.Array) -> None:
 
 
 _MENDABLE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.SerializationException)
+
+
+def _is_mendable(error: Exception) -> bool:
+    """Whether a person can do something about an error: DuckDB tells a full disk in several ways."""
+    could_not_write = isinstance(error, duckdb.TransactionException | duckdb.FatalException) and "Could not" in str(
+        error
+    )
+    return could_not_write or isinstance(error, _MENDABLE)
 
 
 def _was_interrupted(error: Exception) -> bool:

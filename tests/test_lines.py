@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.errors import ProvError
@@ -121,9 +121,19 @@ def outcome(held: Registry, path: Path, how: Declared, skip_bad: bool) -> Any:
     return said, rejected, fields, documents, digest, texts
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(line, min_size=1, max_size=12), declared, st.booleans())
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.slow)], ids=["some", "many"])
 def test_a_block_comes_to_what_its_rows_come_to_one_by_one(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
+) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(st.lists(line, min_size=1, max_size=12), declared, st.booleans())
+    def compare(rows: list[str], how: Declared, skip_bad: bool) -> None:
+        both_ways(empty, tmp_path, monkeypatch, rows, how, skip_bad)
+
+    compare()
+
+
+def both_ways(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[str], how: Declared, skip_bad: bool
 ) -> None:
     path = tmp_path / "rows.jsonl"

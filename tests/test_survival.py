@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -85,9 +86,12 @@ WRITES = {
     "annotate": ("annotate", "quality.jsonl", "--on", "id", "--source", "books"),
     "tokenize": ("tokenize", "letters.json"),
     "hold-out": ("hold-out", "--frac", "0.5", "--name", "test"),
-    "record": ("record", "model", "m1", "--generation", "2"),
     "snapshot": ("snapshot", "copy.prov"),
 }
+
+
+COMMITS_FIRST = {"erase": "erase", "tokenize": "tokenize", "snapshot": "hand out"}
+"""What these commit before they go on: to rewrite the file, to count, to write elsewhere."""
 
 
 @pytest.mark.slow
@@ -102,21 +106,30 @@ def test_ctrl_c_leaves_the_registry_as_it_was(large: Path, name: str) -> None:
     begun = time.monotonic()
     subprocess.run(command, cwd=trial, check=True, capture_output=True)
     whole = time.monotonic() - begun
-    for share in (0.6, 0.5, 0.4):  # where it was quicker this time, earlier
-        process = subprocess.Popen(command, cwd=large, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    for share in (0.6, 0.5, 0.4, 0.3):  # where it was quicker this time, earlier
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, cwd=large, text=True, preexec_fn=_heed_ctrl_c, **pipes)  # type: ignore[call-overload]
         time.sleep(whole * share)
         process.send_signal(signal.SIGINT)
         _, talk = process.communicate(timeout=60)
-        if process.returncode != 0:
+        if process.returncode not in (0, -signal.SIGINT):  # the latter on its way out, when all was done
             break
         shutil.rmtree(large)
         shutil.copytree(trial, large)
     assert process.returncode == 130, talk
     assert talk.splitlines()[-1].startswith("prov: interrupted")
     assert "Traceback" not in talk
-    assert torture.state(large / "corpus.prov") == before
-    assert {path.name for path in large.iterdir()} <= files | {"corpus.prov.wal"}
+    after = torture.state(large / "corpus.prov")
+    if after["acts"] != [*before["acts"], *after["acts"][-1:]] or after["acts"][-1][0] != COMMITS_FIRST.get(name):
+        assert after == before
+    Registry.open(large / "corpus.prov").close()  # as whoever comes next; ends an erasure that was begun
+    assert {path.name for path in large.iterdir()} == files
     assert holds(large / "corpus.prov")
+
+
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does for what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _letters(path: Path) -> None:
@@ -169,6 +182,17 @@ def tell_in_one_line(done: "subprocess.CompletedProcess[str]") -> None:
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
+NOTED = {"mix": "mix", "snapshot": "hand out", "snapshot as Parquet": "hand out"}
+"""Acts that may stand in the registry though the file that they are about could not be written."""
+
+
+def assert_nothing_is_lost(before: dict[str, Any], after: dict[str, Any], name: str) -> None:
+    assert (after["documents"], after["texts"]) == (before["documents"], before["texts"])
+    more = [kind for kind, *_ in after["acts"][len(before["acts"]) :]]
+    assert after["acts"][: len(before["acts"])] == before["acts"]
+    assert more in ([], [NOTED.get(name)])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NEEDS_ROOM)
 def test_a_limit_on_the_size_of_files_is_told_in_one_line_and_nothing_is_lost(large: Path, name: str) -> None:
@@ -181,8 +205,7 @@ def test_a_limit_on_the_size_of_files_is_told_in_one_line_and_nothing_is_lost(la
     tell_in_one_line(done)
     with Registry.open(large / "corpus.prov"):
         pass
-    after = torture.state(large / "corpus.prov")
-    assert after == before or (name == "mix" and len(after["mixes"]) == len(before["mixes"]) + 1)
+    assert_nothing_is_lost(before, torture.state(large / "corpus.prov"), name)
     assert {path.name for path in large.iterdir()} == files
     assert holds(large / "corpus.prov")
 
@@ -225,7 +248,6 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(many: Path, tmp_pat
     tell_in_one_line(done)
     with Registry.open(tmp_path / "end" / "corpus.prov"):
         pass
-    after = torture.state(tmp_path / "end" / "corpus.prov")
-    assert after == before or (name == "mix" and len(after["mixes"]) == len(before["mixes"]) + 1)
+    assert_nothing_is_lost(before, torture.state(tmp_path / "end" / "corpus.prov"), name)
     assert {path.name for path in (tmp_path / "end").iterdir()} == files
     assert holds(tmp_path / "end" / "corpus.prov")

@@ -1,2 +1,2 @@
--- new_texts: which of the arriving texts the registry does not hold; of one text the first.
-SELECT min(row) AS row FROM arriving_digest ANTI JOIN text USING (digest) GROUP BY digest ORDER BY row
+-- new_texts: the digests of arriving texts that the registry does not hold.
+SELECT DISTINCT text_digest AS digest FROM arriving ANTI JOIN text ON text.digest = text_digest
