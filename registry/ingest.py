@@ -18,7 +18,7 @@ from registry import lines
 from registry.barred import find_covered, leave_out_covered
 from registry.carry import Carried, learn, read_folders
 from registry.lineage import rederive
-from registry.lines import Taken, Taker
+from registry.lines import Taken, Takers
 from registry.readers import (
     REJECTED,
     STANDARD_INPUT,
@@ -38,9 +38,11 @@ from registry.tokens import default_tokenizer
 
 STAGE_ROWS = 8192
 STAGE_BYTES = 64_000_000
-MEMORY = "600MB"
+AHEAD = 2
+"""So many blocks are taken at the same time, while another is stored."""
+MEMORY = "500MB"
 """What DuckDB may use meanwhile; what does not fit waits on disk. Python and its columns need as much again."""
-KEEP_BYTES = 128_000_000
+KEEP_BYTES = 96_000_000
 """So many bytes of text are staged before they are kept: each time, all digests of the registry are looked through."""
 
 _TEXTS = pa.schema([("digest", pa.binary()), ("content", pa.large_string())])
@@ -132,7 +134,7 @@ def ingest(
         Conflict: a document is declared in two ways.
     """
     run_id = store.ask_value("run_id", digest=rules.written_by.run) if rules.written_by else None
-    with store.limited_memory(MEMORY), store.batch("ingest", run_id) as batch:
+    with store.limited(memory_limit=MEMORY, threads=1), store.batch("ingest", run_id) as batch:
         batch.input_digest = input_digest
         act = _Act(store, batch, rules, skip_bad, redeclare)
         result = act.carry_out(feeds, carried, progress)
@@ -154,7 +156,7 @@ class _Act:
         self.names_parents = self.meets_known = self.may_be_covered = False
         self.wrote_something = False
         self.tokenizer = default_tokenizer(store)
-        self.taker: Taker | None = None
+        self.takers: Takers | None = None
         self.newest_text = 0
         self.texts: list[pa.Table] = []
 
@@ -182,10 +184,9 @@ class _Act:
         try:
             self._stage_rows(feeds, progress)
         finally:
-            if self.taker:
-                self.taker.close()
+            if self.takers:
+                self.takers.close()
         self._all_columns_seen()
-        self._keep_texts()
         staged = self.store.ask_value("count_arriving")
         assert staged == self.result.read - len(self.result.rejected), f"{staged:,} of {self.result.read:,} rows staged"
 
@@ -195,6 +196,8 @@ class _Act:
             self._insert(arriving)
             progress(self.result.read - told)
             told = self.result.read
+        self._keep_texts()
+        self.store.lift("threads")  # several would have left half-filled row groups of texts; takers had the others
 
     def _arrive(self, feeds: Iterable[Feed]) -> Iterator[Arriving]:
         """The rows that pass, so many at a time; the plain rows of a block are staged on the way."""
@@ -211,21 +214,21 @@ class _Act:
         yield arriving
 
     def _looking_ahead(self, feeds: Iterable[Feed]) -> Iterator[tuple[int, Row | Lines, Future[Taken] | None]]:
-        """What the inputs hold, each with the number of its input; of blocks the next is begun before one is used."""
+        """What the inputs hold, each with the number of its input; of blocks the next are begun before one is used."""
         waiting: deque[tuple[int, Row | Lines, Future[Taken] | None]] = deque()
         for index, feed in enumerate(feeds):
             self.names.append(feed.name)
             for part in feed.parts:
                 waiting.append((index, part, self._begin(part, feed.name, index)))
-                if len(waiting) > 1:
+                if len(waiting) > AHEAD:
                     yield waiting.popleft()
         yield from waiting
 
     def _begin(self, part: Row | Lines, name: str, index: int) -> Future[Taken] | None:
         if isinstance(part, Row) or len(part.ends) < lines.FEWEST:
             return None
-        self.taker = self.taker or Taker(self.rules, self.tokenizer)
-        return self.taker.begin(part, name, index)
+        self.takers = self.takers or Takers(self.rules, self.tokenizer, AHEAD)
+        return self.takers.begin(part, name, index)
 
     def _single_rows(self, part: Row | Lines, taking: Future[Taken] | None, index: int) -> Iterator[Row]:
         """The rows that cannot be staged by the block."""

@@ -21,10 +21,10 @@ from registry.rows import PROVENANCE_COLUMN, Rules
 from registry.store import Store
 from registry.tokens import Tokenizer
 
-MEMORY = "300MB"
+MEMORY = "200MB"
 SAMPLE = 64
 MOST_OTHERS = 64
-MEMORY = "300MB"
+MEMORY = "200MB"
 SAMPLE = 64
 MOST_OTHERS = 64
 FEWEST = 256
@@ -56,13 +56,7 @@ class Taker:
     def __init__(self, rules: Rules, tokenizer: Tokenizer | None) -> None:
         self.rules, self.tokenizer = rules, tokenizer
         self.scratch = Store.empty(":memory:")
-        self.scratch.limit_memory(MEMORY)
-        self.worker = ThreadPoolExecutor(1)
         self.others: list[str] = []  # the users' own names that the blocks so far had, sorted
-
-    def begin(self, lines: Lines, name: str, input: int) -> Future[Taken]:
-        """Take a block while others are being stored; `take` says how."""
-        return self.worker.submit(self.take, lines, name, input)
 
     def take(self, lines: Lines, name: str, input: int) -> Taken:
         """The plain rows of a block.
@@ -71,6 +65,10 @@ class Taker:
             name: of the input, for the ids of rows that bring none.
             input: its number in this act.
         """
+        with self.scratch.limited(memory_limit=MEMORY, threads=1):  # several blocks are taken at a time instead
+            return self._take(lines, name, input)
+
+    def _take(self, lines: Lines, name: str, input: int) -> Taken:
         table = lines.table()
         columns = self._names(table) if self.rules.columns else frozenset()
         self._learn(table.slice(0, SAMPLE))
@@ -93,7 +91,6 @@ class Taker:
         return {"run": run.run.hex(), "model": run.model.hex()} if run else {"run": None, "model": None}
 
     def close(self) -> None:
-        self.worker.shutdown(cancel_futures=True)
         self.scratch.close()
 
     def _said(self, lines: pa.Table, name: str) -> pa.Table:
@@ -142,6 +139,25 @@ class Taker:
             "run_generator": run.generator if run else None,
             "max_bytes": rules.max_bytes,
         }
+
+
+class Takers:
+    """Some takers that work at the same time; blocks go to them in turn, and come back in the order they went."""
+
+    def __init__(self, rules: Rules, tokenizer: Tokenizer | None, count: int) -> None:
+        self.takers = [Taker(rules, tokenizer) for _ in range(count)]
+        self.workers = [ThreadPoolExecutor(1) for _ in range(count)]
+        self.begun = 0
+
+    def begin(self, lines: Lines, name: str, input: int) -> Future[Taken]:
+        """Take a block meanwhile; `Taker.take` says how."""
+        turn, self.begun = self.begun % len(self.takers), self.begun + 1
+        return self.workers[turn].submit(self.takers[turn].take, lines, name, input)
+
+    def close(self) -> None:
+        for worker, taker in zip(self.workers, self.takers, strict=True):
+            worker.shutdown(cancel_futures=True)
+            taker.close()
 
 
 def _pointer(key: str) -> str:

@@ -26,7 +26,7 @@ from registry.carry import is_record
 
 Split = Literal["paragraphs", "lines"]
 COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
-BLOCK_BYTES = 16_000_000
+BLOCK_BYTES = 8_000_000
 REJECTED = ".rejected.jsonl"
 STANDARD_INPUT = Path("-")
 

@@ -259,18 +259,20 @@ class Store:
 
     # -- acts
 
-    def limit_memory(self, limit: str) -> None:
-        """Let DuckDB use no more than so much memory, as in 600MB; what does not fit waits on disk."""
-        self.connection.execute("SET memory_limit = $limit", {"limit": limit})
-
     @contextmanager
-    def limited_memory(self, limit: str) -> Iterator[None]:
-        """The same, for as long as the block lasts."""
-        self.limit_memory(limit)
+    def limited(self, **limits: str | int) -> Iterator[None]:
+        """Let DuckDB use no more than so much `memory_limit`, or so many `threads`, for as long as the block lasts."""
         try:
+            for name, limit in limits.items():
+                self.connection.execute(f"SET {name} = $limit", {"limit": limit})
             yield
         finally:
-            self.connection.execute("RESET memory_limit")
+            for name in limits:
+                self.lift(name)
+
+    def lift(self, limit: str) -> None:
+        """Lift a limit before its block has ended."""
+        self.connection.execute(f"RESET {limit}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -441,7 +443,9 @@ def patiently(open: Callable[[], Opened], patience_s: float = 3.0) -> Opened:
 
 def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=CONFIG)
+        connection = duckdb.connect(str(path), read_only=read_only, config=CONFIG)
+        connection.execute("SET enable_progress_bar = false")  # it would go to stdout, among the data
+        return connection
     except duckdb.IOException as error:
         raise _translate(path, str(error)) from None
     except duckdb.Error as error:

@@ -66,6 +66,7 @@ def test_a_declaration_is_appended_and_what_was_said_before_stays_in_the_history
     assert now["declared_at"] > before["declared_at"]
 
 
+@pytest.mark.slow
 def test_what_is_not_said_stays_as_it_is_in_force(forum: Registry) -> None:
     """Of a human text, of one of gpt's second generation, of one that nobody knows."""
     cases: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [

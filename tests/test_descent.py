@@ -326,6 +326,7 @@ def test_a_model_that_learnt_of_derived_texts_alone_is_found(corpus: Registry) -
 # -- impact
 
 
+@pytest.mark.slow
 def test_the_impact_of_a_source_is_the_share_of_each_mix_that_falls_away(corpus: Registry) -> None:
     corpus.add([{"id": f"w{n}", "text": f"wiki {n}"} for n in range(6)], Declared(origin=Origin.HUMAN, source="wiki"))
     corpus.add(

@@ -223,6 +223,7 @@ def test_twice_is_once(make: Made) -> None:
         assert held.head() == head
 
 
+@pytest.mark.slow
 def test_merging_is_the_same_in_both_directions(make: Made, generations: Registry, tmp_path: Path) -> None:
     generations.close()
     other = make([*human(1, 2), {"id": "b1", "text": "book 1 line\r\nends\rkept\n", "license": "cc0"}])
@@ -232,6 +233,7 @@ def test_merging_is_the_same_in_both_directions(make: Made, generations: Registr
     assert known(here) == known(there)
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_the_same_and_keeps_nothing(make: Made) -> None:
     into, other = make(human(1)), make(human(2))
     before = known(into)
@@ -361,6 +363,7 @@ def test_a_source_keeps_the_url_it_has_here(make: Made) -> None:
 # -- rules
 
 
+@pytest.mark.slow
 def test_what_is_withdrawn_here_does_not_come_back(make: Made, generations: Registry) -> None:
     generations.close()
     into = make([{"id": "b3", "text": 'book 3 "quoted", {"json": 1}', "license": "mit"}])
@@ -379,6 +382,7 @@ def test_what_is_withdrawn_here_does_not_come_back(make: Made, generations: Regi
         assert held.head() == head
 
 
+@pytest.mark.slow
 def test_an_erased_text_stays_erased(make: Made) -> None:
     into, other, elsewhere = (
         make(human(1, 2)),
@@ -456,6 +460,7 @@ def test_token_counts_come_with_their_tokenizer_and_ours_stays_the_one_that_coun
     assert known(bare)["length"] == known(other)["length"]
 
 
+@pytest.mark.slow
 def test_annotations_come_along_and_ours_are_kept(make: Made, tmp_path: Path) -> None:
     def annotated(numbers: Sequence[int], rows: list[dict[str, Any]]) -> Path:
         path, sidecar = make(human(*numbers)), tmp_path / "sidecar.jsonl"
@@ -555,6 +560,7 @@ def test_a_registry_that_is_being_written_names_its_writer(make: Made) -> None:
         writer.communicate("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ProvError])
 def test_an_interrupted_merge_leaves_nothing(make: Made, failure: type[BaseException]) -> None:
     into, other = make(human(1)), make(human(2, 3))

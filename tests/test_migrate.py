@@ -113,6 +113,7 @@ def test_migrating_tells_when_things_were_declared_and_what_mixes_are_made_of(ol
         assert declared == [("model", "nobody knew")]
 
 
+@pytest.mark.slow
 def test_a_migrated_registry_works_on(old: Path) -> None:
     migrate(old)
     with Registry.open(old) as held:

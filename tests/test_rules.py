@@ -350,6 +350,7 @@ def test_show_tells_of_every_rule_over_a_document(corpus: Registry) -> None:
 # -- what was handed out
 
 
+@pytest.mark.slow
 def test_exports_and_snapshots_with_the_text_are_listed(corpus: Registry, tmp_path: Path) -> None:
     corpus.add(rows("w", 4), HUMAN)
     corpus.add(rows("b", 4), Declared(origin=Origin.HUMAN, source="books"))

@@ -87,6 +87,7 @@ def test_without_texts_there_is_all_but_their_contents(corpus: Registry, target:
             assert not verify(snap).findings
 
 
+@pytest.mark.slow
 def test_a_snapshot_with_texts_is_noted_among_the_files_that_were_handed_out(corpus: Registry, target: str) -> None:
     fill(corpus)
     head = None
@@ -121,6 +122,7 @@ else:
     assert subprocess.run(reader, capture_output=True, text=True, check=True).stdout == "20\n"
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_old_one_reads_on_when_a_new_one_takes_its_place(corpus: Registry, tmp_path: Path) -> None:
     fill(corpus)
     corpus.snapshot(tmp_path / "snap.prov")
@@ -225,6 +227,7 @@ def child(corpus: Registry, target: str, limit: int = 0) -> "subprocess.Popen[st
     return subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_one_line_and_the_old_one_stays(corpus: Registry, target: str) -> None:
     fill(corpus, rows=300)
     corpus.snapshot(target)
@@ -238,6 +241,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_old_one_stays(corpus: Registry,
     assert left_over(target) == []
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_leaves_the_old_one_and_the_next_cleans_up(corpus: Registry, target: str) -> None:
     fill(corpus)
     corpus.snapshot(target)
@@ -283,6 +287,7 @@ def prov(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_names_the_writer_that_holds_the_registry(corpus: Registry, tmp_path: Path) -> None:
     fill(corpus)
     holding = (

@@ -360,6 +360,7 @@ def test_a_dropped_or_changed_table_is_found(filled_once: Path, tmp_path: Path) 
             assert place in [finding.place for finding in verify(held).findings]
 
 
+@pytest.mark.slow
 def test_a_pending_rewrite_is_found(shared: Registry) -> None:
     assert "erasure was not finished" in places(tampered(shared, "INSERT INTO setting VALUES ('rewrite_pending', '1')"))
 
@@ -367,6 +368,7 @@ def test_a_pending_rewrite_is_found(shared: Registry) -> None:
 # -- the past
 
 
+@pytest.mark.slow
 def test_the_past_is_what_was_before_something_was_declared(generations: Registry) -> None:
     def documents(held: Store) -> list[Any]:
         question = "SELECT digest, origin, generation, generation_exact, model_id FROM document ORDER BY digest"

@@ -1,10 +1,15 @@
 -- insert_mix_composition: what each mix without a composition is made of, as drawn and as known now.
 INSERT INTO mix_composition (mix_id, as_drawn, origin, generation, generation_exact, source_id, license_id, model_id,
                              documents, bytes, words)
-SELECT mix_id, as_drawn, origin, generation, generation_exact, source_id, license_id, model_id, count(*), sum(bytes),
-       sum(words)
-FROM mix_document
-JOIN document USING (document_id)
+WITH held AS (
+    SELECT DISTINCT mix_id FROM mix_composition
+), counted AS (
+    SELECT mix_id, origin, generation, generation_exact, source_id, license_id, model_id, count(*) AS documents,
+           sum(bytes) AS bytes, sum(words) AS words
+    FROM (SELECT mix_id, document_id FROM mix_document ANTI JOIN held USING (mix_id)) AS fresh
+    JOIN document USING (document_id)
+    GROUP BY ALL
+)
+SELECT mix_id, as_drawn, origin, generation, generation_exact, source_id, license_id, model_id, documents, bytes, words
+FROM counted
 CROSS JOIN (VALUES (true), (false)) AS moment(as_drawn)
-WHERE mix_id NOT IN (SELECT mix_id FROM mix_composition)
-GROUP BY ALL
