@@ -18,7 +18,7 @@ class NotFound(ProvError):
     ) -> None:
         self.kind, self.wanted, self.known = kind, wanted, sorted(known if examples is None else examples)
         such = "there is" if examples is None else "wanted one such as"
-        there = f"{such} {_listed(self.known)}" if self.known else "the registry holds none"
+        there = f"{such} {listed(self.known)}" if self.known else "the registry holds none"
         super().__init__(f"no {kind} {wanted!r}: {there}")
 
 
@@ -27,9 +27,11 @@ class Ambiguous(ProvError):
 
     def __init__(self, kind: str, wanted: str, fits: Iterable[str]) -> None:
         self.kind, self.wanted, self.fits = kind, wanted, sorted(fits)
-        super().__init__(f"{kind} {wanted!r} is ambiguous, it fits {_listed(self.fits)}: name one of them in full")
+        super().__init__(f"{kind} {wanted!r} is ambiguous, it fits {listed(self.fits)}: name one of them in full")
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+def listed(names: Iterable[str], most: int = MOST_NAMES) -> str:
+    """Names in one line, of many the first and how many more there are."""
+    held = list(names)
+    more = f" and {len(held) - most:,} more" if len(held) > most else ""
+    return ", ".join(map(str, held[:most])) + more

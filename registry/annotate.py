@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from provenance.origin import COLUMNS
 from registry.candidates import KINDS, annotated_fields
 from registry.readers import Input, Meter, Row, find_inputs, read
 from registry.rows import PROVENANCE_COLUMN
-from registry.store import Batch, Store
+from registry.store import Batch, Progress, Store, silent
 from registry.where import MAX_INTEGER, Kind
 
 On = Literal["id", "document", "text"]
@@ -158,7 +158,7 @@ def annotate(
     fields: Sequence[str] | None = None,
     skip_unknown: bool = False,
     dry_run: bool = False,
-    progress: Callable[[int], None] = lambda rows: None,
+    progress: Progress = silent,
     meter: Meter | None = None,
 ) -> Annotated:
     """Join the columns of sidecar files to documents, as typed fields, in one batch.
@@ -203,7 +203,7 @@ class _Act:
         self.columns: dict[str, _Column] = {}
         self.read = 0
 
-    def carry_out(self, skip_unknown: bool, progress: Callable[[int], None], meter: Meter | None) -> Annotated:
+    def carry_out(self, skip_unknown: bool, progress: Progress, meter: Meter | None) -> Annotated:
         self._stage(progress, meter)
         self._check_fields()
         self.store.run(MATCHED_BY[self.on])
@@ -221,7 +221,7 @@ class _Act:
 
     # -- from rows to staged values
 
-    def _stage(self, progress: Callable[[int], None], meter: Meter | None) -> None:
+    def _stage(self, progress: Progress, meter: Meter | None) -> None:
         with self.store.lend(sidecar_entry=_ENTRY.empty_table(), sidecar_value=_VALUE.empty_table()):
             self.store.run("stage_sidecar")
             self.store.run("stage_sidecar_values")

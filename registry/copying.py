@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import duckdb
 
 from provenance.errors import ProvError
 from registry.schema import question
-from registry.store import REWRITE_PENDING, Store
+from registry.store import REWRITE_PENDING, Progress, Store, silent
 
 BATCH_ROWS = 100_000
 BATCH_BYTES = 64_000_000
@@ -18,12 +18,6 @@ BATCH_BYTES = 64_000_000
 
 WITHOUT_TEXTS = "left out"
 """What the setting `texts` says in a copy that was made without them."""
-
-Progress = Callable[[int], None]
-
-
-def _silent(rows: int) -> None:
-    """Progress that nobody watches."""
 
 
 def tables(store: Store) -> list[str]:
@@ -43,7 +37,7 @@ def one_moment(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows_of(reading: duckdb.DuckDBPyConnection, table: str, texts: bool = True) -> duckdb.DuckDBPyRelation:
-    """All rows of a table in their order, the texts with or without their contents."""
+    """All rows of a table, the texts with or without their contents."""
     return reading.table(table) if texts or table != "text" else reading.sql(question("texts_left_out"))
 
 
@@ -53,8 +47,8 @@ def rows_at_a_time(reading: duckdb.DuckDBPyConnection) -> int:
     return int(max(1, min(BATCH_ROWS, BATCH_BYTES * texts // max(1, size_bytes))))
 
 
-def copy_rows(source: Store, target: Store, texts: bool = True, progress: Progress = _silent) -> None:
-    """Copy every row of every table, in its order, as one moment of the source; the target's tables must be empty.
+def copy_rows(source: Store, target: Store, texts: bool = True, progress: Progress = silent) -> None:
+    """Copy every row of every table, as one moment of the source; the target's tables must be empty.
 
     Args:
         texts: whether the contents of the texts are copied too.
@@ -68,7 +62,7 @@ def copy_rows(source: Store, target: Store, texts: bool = True, progress: Progre
             progress(len(target.connection.table(name)))
 
 
-def copy_file(source: Store, path: Path, texts: bool = True, progress: Progress = _silent) -> None:
+def copy_file(source: Store, path: Path, texts: bool = True, progress: Progress = silent) -> None:
     """Write a registry anew into a file: only what its tables hold now is in it, no byte of what was deleted.
 
     Raises:

@@ -15,7 +15,7 @@ from provenance.origin import Generation, Origin, model_digest
 from registry.lineage import find_model, rederive, trace
 from registry.matching import matching
 from registry.readers import STANDARD_INPUT, open_file
-from registry.rows import Fault, consistent
+from registry.rows import Fault, consistent, undeclarable
 from registry.store import Batch, Store
 from registry.where import Where
 
@@ -41,12 +41,7 @@ class Statement(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            raise ProvError(
-                f"cannot declare {name} {first['input']!r}: {first['msg']}; "
-                f"what can be declared is {', '.join(type(self).model_fields)}"
-            ) from error
+            raise undeclarable(error, type(self)) from error
         if all(said is None for said in (self.origin, self.generation, self.generator, self.license)):
             raise ProvError("nothing is declared: say an origin, a generation, a generator or a license")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.errors import ProvError
+from provenance.errors import ProvError, listed
 from provenance.origin import canonical
 from registry import lines
 from registry.barred import find_covered, leave_out_covered
@@ -33,9 +33,10 @@ from registry.readers import (
     read_parts,
 )
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
-from registry.store import Batch, Store
+from registry.store import Batch, Progress, Store, silent
 from registry.tokens import default_tokenizer
 
+MOST_COLUMNS = 20
 STAGE_ROWS = 8192
 STAGE_BYTES = 64_000_000
 AHEAD = 2
@@ -55,9 +56,6 @@ _UNSETTLED = pa.schema(
     ]
 )
 """What a staged row has besides, once it is settled."""
-
-Progress = Callable[[int], None]
-"""Called with the number of rows read since it was last called."""
 
 
 @dataclass
@@ -119,7 +117,7 @@ def ingest(
     dry_run: bool = False,
     input_digest: bytes | None = None,
     carried: Sequence[Carried] = (),
-    progress: Progress = lambda rows: None,
+    progress: Progress = silent,
 ) -> Ingested:
     """Take rows in as one batch and one transaction.
 
@@ -153,7 +151,7 @@ class _Act:
         self.names: list[str] = []
         self.fields: set[str] = set()
         self.columns: set[str] = set()
-        self.names_parents = self.meets_known = self.may_be_covered = False
+        self.names_parents = self.names_models = self.meets_known = self.may_be_covered = False
         self.wrote_something = False
         self.tokenizer = default_tokenizer(store)
         self.takers: Takers | None = None
@@ -281,12 +279,15 @@ class _Act:
         wanted = self.rules.names["text"]
         if row.fault or wanted in row.values:
             return ""
-        return f" (there is no column {wanted!r} but {_some(row.values)}: name the text's with --text-column)"
+        there = listed(row.values, MOST_COLUMNS)
+        return f" (there is no column {wanted!r} but {there}: name the text's with --text-column)"
 
     def _all_columns_seen(self) -> None:
         missing = [theirs for theirs in self.rules.columns.values() if theirs not in self.columns]
         if missing and self.columns:
-            raise ProvError(f"there is no column {missing[0]!r}: the columns are {_some(sorted(self.columns))}")
+            raise ProvError(
+                f"there is no column {missing[0]!r}: the columns are {listed(sorted(self.columns), MOST_COLUMNS)}"
+            )
 
     def _insert(self, arriving: Arriving) -> None:
         if not arriving.rows:
@@ -338,7 +339,9 @@ class _Act:
 
     def _settle(self) -> None:
         """Resolve parents and derive generations, until no row is left that lineage rules out."""
-        self.store.run("stage_edges")
+        self.store.run("stage_edge")
+        if self.names_parents:
+            self.store.run("resolve_edges")
         if self.may_be_covered:
             self.result.withdrawn = leave_out_covered(self.store)
         if self.names_parents:
@@ -377,8 +380,9 @@ class _Act:
         self.store.run("stage_news")
         if self.meets_known:
             self.store.run("complete_known")
-        self.store.run("stage_models")
-        while self.store.ask_value("derive_arriving"):
+        self.names_models = bool(self.store.ask_value("stage_models"))
+        # Where no document is made of another, each is settled by its model alone.
+        while self.store.ask_value("derive_arriving") and (self.names_parents or self.meets_known):
             pass
         return [
             (
@@ -402,9 +406,10 @@ class _Act:
         batch_id, declared = self.batch.batch_id, self.rules.declared
         by = {"by": declared.by, "evidence": declared.evidence, "made_at": self.batch.made_at}
         self._meet_source()
-        self.store.run("insert_foreign_mixes", made_at=self.batch.made_at, batch_id=batch_id)
-        self.store.run("insert_foreign_models", batch_id=batch_id)
-        self.store.run("insert_foreign_runs", batch_id=batch_id)
+        if self.names_models:
+            self.store.run("insert_foreign_mixes", made_at=self.batch.made_at, batch_id=batch_id)
+            self.store.run("insert_foreign_models", batch_id=batch_id)
+            self.store.run("insert_foreign_runs", batch_id=batch_id)
         self.store.run("insert_licenses")
         self.store.run(
             "insert_sources", name=declared.source, url=declared.url, consent=declared.consent, batch_id=batch_id
@@ -417,7 +422,7 @@ class _Act:
         self.store.run("hold_out_arrived", batch_id=batch_id)
         self.result.held_out = self.store.ask_value("count_held_out", batch_id=batch_id)
         self.store.run("insert_declarations", batch_id=batch_id, **by)
-        edges = self.store.ask_value("insert_derivations", batch_id=batch_id)
+        edges = self.store.ask_value("insert_derivations", batch_id=batch_id) if self.names_parents else 0
         with self.store.lend(incoming_field=pa.table({"name": pa.array(sorted(self.fields), pa.string())})):
             self.store.run("insert_fields")
         if self.tokenizer:
@@ -466,12 +471,6 @@ def _declared(origin: str | None, generation: int | None, generator: str | None,
     said = {"generation": generation, "generator": generator, "license": license}
     rest = [f"{name} {value}" for name, value in said.items() if value is not None]
     return ", ".join([str(origin)] * bool(origin) + rest) or "nothing"
-
-
-def _some(names: Iterable[str], most: int = 20) -> str:
-    held = list(names)
-    more = f" and {len(held) - most:,} more" if len(held) > most else ""
-    return ", ".join(map(str, held[:most])) + more
 
 
 def _parent_fault(reference: str, parents: int) -> str:

@@ -22,11 +22,11 @@ from registry.store import Store
 from registry.tokens import Tokenizer
 
 MEMORY = "200MB"
+"""What DuckDB may use for the block that a taker is at."""
 SAMPLE = 64
+"""So many lines of a block tell which names of the users' own it has; what has others is asked for them."""
 MOST_OTHERS = 64
-MEMORY = "200MB"
-SAMPLE = 64
-MOST_OTHERS = 64
+"""Of so many names of the users' own; rows with yet others go row by row."""
 FEWEST = 256
 """A block of fewer lines goes row by row, which is quicker than a dozen statements."""
 
@@ -56,6 +56,7 @@ class Taker:
     def __init__(self, rules: Rules, tokenizer: Tokenizer | None) -> None:
         self.rules, self.tokenizer = rules, tokenizer
         self.scratch = Store.empty(":memory:")
+        self.scratch.limit(memory_limit=MEMORY, threads=1)  # several blocks are taken at a time instead
         self.others: list[str] = []  # the users' own names that the blocks so far had, sorted
 
     def take(self, lines: Lines, name: str, input: int) -> Taken:
@@ -65,10 +66,6 @@ class Taker:
             name: of the input, for the ids of rows that bring none.
             input: its number in this act.
         """
-        with self.scratch.limited(memory_limit=MEMORY, threads=1):  # several blocks are taken at a time instead
-            return self._take(lines, name, input)
-
-    def _take(self, lines: Lines, name: str, input: int) -> Taken:
         table = lines.table()
         columns = self._names(table) if self.rules.columns else frozenset()
         self._learn(table.slice(0, SAMPLE))

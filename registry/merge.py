@@ -20,10 +20,10 @@ from duckdb import ColumnExpression, ConstantExpression
 
 from provenance.errors import ProvError
 from registry.carry import BrokenLineage, Carried, learn, records
-from registry.copying import Progress, rows_at_a_time
+from registry.copying import rows_at_a_time
 from registry.lineage import rederive
 from registry.schema import question
-from registry.store import MOMENT, Batch, Store
+from registry.store import MOMENT, Batch, Progress, Store, silent
 
 STAGED = ("text", "document", "declaration", "derivation", "length", "annotation", "holdout")
 """Tables of which all rows come here first, by the ids of the other registry, without contents and metadata."""
@@ -75,11 +75,7 @@ class Merged:
         return dict(vars(self))
 
 
-def _silent(rows: int) -> None:
-    """Progress that nobody watches."""
-
-
-def merge(store: Store, other: str | os.PathLike[str], dry_run: bool = False, progress: Progress = _silent) -> Merged:
+def merge(store: Store, other: str | os.PathLike[str], dry_run: bool = False, progress: Progress = silent) -> Merged:
     """Take another registry into this one, as one batch; the same again changes nothing.
 
     Args:

@@ -75,12 +75,10 @@ class Lines:
         return self.first + len(self.ends) - 1
 
     def table(self) -> pa.Table:
-        """The lines with their numbers, in pieces that several threads can share: number int64, line large_string."""
+        """The lines with their numbers: number int64, line large_string."""
         offsets = np.concatenate([np.zeros(1, np.int64), self.ends])
         lines = pa.LargeStringArray.from_buffers(len(self.ends), pa.py_buffer(offsets), pa.py_buffer(self.content))
-        numbers = pa.array(np.arange(self.first, self.last + 1))
-        whole = pa.RecordBatch.from_arrays([numbers, lines], ["number", "line"])
-        return pa.Table.from_batches([whole.slice(start, 4096) for start in range(0, len(lines), 4096)])
+        return pa.table({"number": np.arange(self.first, self.last + 1), "line": lines})
 
     def rows(self) -> Iterator[Row]:
         """Row by row; blank lines are passed over."""

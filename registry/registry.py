@@ -1,6 +1,6 @@
 """The registry: what a user of the library holds; each method does in one line what its module does at length."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,11 @@ from registry.rows import MAX_BYTES, Declared, Rules
 from registry.rules import HeldOut, Withdrawn, hold_out, withdraw
 from registry.snapshot import Snapshot, snapshot
 from registry.stale import stale
-from registry.store import Store
+from registry.store import Progress, Store, silent
 from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
 from registry.verify import Verified, verify
 from registry.where import Where
 from registry.writers import Export, erased_of, export
-
-Progress = Callable[[int], None]
-
-
-def _silent(rows: int) -> None:
-    """Progress that nobody watches."""
 
 
 class Registry(Store):
@@ -59,7 +53,7 @@ class Registry(Store):
         redeclare: bool = False,
         commit_each_file: bool = False,
         dry_run: bool = False,
-        progress: Progress = _silent,
+        progress: Progress = silent,
         meter: Meter | None = None,
     ) -> Ingested:
         """Take in files, folders, globs or standard input (`-`) as one batch.
@@ -112,7 +106,7 @@ class Registry(Store):
         numbered = (Row(number, f"row {number:,}", dict(row)) for number, row in enumerate(rows, 1))
         return ingest(self, [Feed(name, numbered)], self._rules(declared, None, run), **options)
 
-    def tokenize(self, name: str | None = None, progress: Progress = _silent) -> int:
+    def tokenize(self, name: str | None = None, progress: Progress = silent) -> int:
         """Count the tokens of every text, with a tokenizer to be kept or with the one that is.
 
         Returns:
@@ -162,11 +156,11 @@ class Registry(Store):
 
     # -- copies
 
-    def merge(self, other: str | Path, dry_run: bool = False, progress: Progress = _silent) -> Merged:
+    def merge(self, other: str | Path, dry_run: bool = False, progress: Progress = silent) -> Merged:
         """Take another registry into this one, as one batch; see `registry.merge.merge`."""
         return merge(self, other, dry_run, progress)
 
-    def snapshot(self, target: str | Path, texts: bool = True, progress: Progress = _silent) -> Snapshot:
+    def snapshot(self, target: str | Path, texts: bool = True, progress: Progress = silent) -> Snapshot:
         """Publish a consistent copy, a registry or a folder of Parquet tables; see `registry.snapshot.snapshot`."""
         return snapshot(self, target, texts, progress)
 
@@ -189,7 +183,7 @@ class Registry(Store):
         size: int = self.ask_value("mix_size", mix_id=find_manifest(self, mix)[0])
         return size
 
-    def export(self, mix: str, target: Export, progress: Progress = _silent) -> Path:
+    def export(self, mix: str, target: Export, progress: Progress = silent) -> Path:
         """Write a mix as files; see `registry.writers.export`."""
         return export(self, mix, target, progress)
 
@@ -211,7 +205,7 @@ class Registry(Store):
         """Held-out texts in mixes, and the models that learnt from them; see `registry.contamination`."""
         return contamination(self, mix)
 
-    def verify(self, head: str | None = None, progress: Progress = _silent) -> Verified:
+    def verify(self, head: str | None = None, progress: Progress = silent) -> Verified:
         """Check that everything is what its digests, its lineage and its chain say; see `registry.verify.verify`."""
         return verify(self, head, progress)
 

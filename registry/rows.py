@@ -75,6 +75,16 @@ ARRIVING_EDGE = pa.schema(
 that it did not bring along, so they are not `required`."""
 
 
+def undeclarable(error: ValidationError, declared: type[BaseModel]) -> ProvError:
+    """Say in one line what cannot be declared, and what can."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    return ProvError(
+        f"cannot declare {name} {first['input']!r}: {first['msg']}; "
+        f"what can be declared is {', '.join(declared.model_fields)}"
+    )
+
+
 class Declared(BaseModel):
     """What is declared of a whole batch; a row's own columns come before it.
 
@@ -100,12 +110,7 @@ class Declared(BaseModel):
         try:
             declared = handler(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            raise ProvError(
-                f"cannot declare {name} {first['input']!r}: {first['msg']}; "
-                f"what can be declared is {', '.join(cls.model_fields)}"
-            ) from error
+            raise undeclarable(error, cls) from error
         if (declared.url or declared.consent) and not declared.source:
             raise ProvError("a URL or a consent tells about a source: name the source as well")
         return declared

@@ -1,13 +1,12 @@
 """Rules: what no mix may ever draw, and what must go and stay away."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
 from duckdb import DuckDBPyRelation
 
-from provenance.errors import MOST_NAMES, Ambiguous, NotFound, ProvError
+from provenance.errors import Ambiguous, NotFound, ProvError, listed
 from registry.audit import find_document
 from registry.descent import descend
 from registry.erase import NOTHING_ERASED, Erasure, erase, rewrite
@@ -57,9 +56,9 @@ class AlreadyDrawn(ProvError):
     def __init__(self, texts: int, drawn: int, mixes: list[str], models: list[str]) -> None:
         self.texts, self.drawn, self.mixes, self.models = texts, drawn, mixes, models
         who = f"{drawn:,} of the {texts:,} texts stand" if drawn else f"what was made of the {texts:,} texts stands"
-        learnt = f"from which {_listed(models)} learnt" if models else "from which no recorded model learnt"
+        learnt = f"from which {listed(models)} learnt" if models else "from which no recorded model learnt"
         super().__init__(
-            f"{who} in {len(mixes):,} mixes already ({_listed(mix[:12] for mix in mixes)}), {learnt}: choose other "
+            f"{who} in {len(mixes):,} mixes already ({listed(mix[:12] for mix in mixes)}), {learnt}: choose other "
             "texts, or say --force, and nothing that descends from them will be drawn again"
         )
 
@@ -282,9 +281,3 @@ def _find_source(store: Store, name: str) -> int:
 
 def _relation(store: Store, name: str) -> DuckDBPyRelation:
     return store.connection.sql(question(name))
-
-
-def _listed(names: Iterable[str]) -> str:
-    held = list(names)
-    more = f" and {len(held) - MOST_NAMES:,} more" if len(held) > MOST_NAMES else ""
-    return ", ".join(held[:MOST_NAMES]) + more

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from provenance.errors import ProvError
 from registry.copying import (
-    Progress,
     copy_file,
     one_moment,
     rows_at_a_time,
@@ -32,7 +31,7 @@ from registry.copying import (
 )
 from registry.handed_out import hand_out
 from registry.schema import question
-from registry.store import Store
+from registry.store import Progress, Store, silent
 
 MANIFEST = "snapshot.json"
 README = "README.md"
@@ -106,19 +105,13 @@ class Taken(ProvError):
         super().__init__(f"cannot replace {path}: {what}; name another, or remove it first")
 
 
-def _silent(rows: int) -> None:
-    """Progress that nobody watches."""
-
-
 def is_folder(target: str | os.PathLike[str]) -> bool:
     """Whether a snapshot of that name is a folder of tables: it ends in a slash, has no suffix, or is a folder."""
     name = os.fspath(target)
     return name.endswith(("/", os.sep)) or Path(name).is_dir() or not Path(name).suffix
 
 
-def snapshot(
-    store: Store, target: str | os.PathLike[str], texts: bool = True, progress: Progress = _silent
-) -> Snapshot:
+def snapshot(store: Store, target: str | os.PathLike[str], texts: bool = True, progress: Progress = silent) -> Snapshot:
     """Publish a consistent copy of what is committed; its writer may go on meanwhile.
 
     In a store that is open for writing the copy is first noted among the files that were handed out, so its head is

@@ -24,6 +24,8 @@ from provenance.origin import canonical
 from registry.schema import Migration, SchemaMismatch, migrations, missing, question
 
 Clock = Callable[[], datetime]
+Progress = Callable[[int], None]
+"""Called with the number of things done since it was last called."""
 Lendable: TypeAlias = pa.Table | pa.RecordBatch | pa.RecordBatchReader | duckdb.DuckDBPyRelation
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -43,6 +45,10 @@ CREATE_MIGRATION = "CREATE TABLE migration (version INTEGER, name VARCHAR, diges
 
 MOMENT = timedelta(microseconds=1)
 """The least by which one act comes after another."""
+
+
+def silent(done: int) -> None:
+    """Progress that nobody watches."""
 
 
 def utc_now() -> datetime:
@@ -259,19 +265,23 @@ class Store:
 
     # -- acts
 
+    def limit(self, **limits: str | int) -> None:
+        """Let DuckDB use no more than so much `memory_limit`, or so many `threads`."""
+        for name, limit in limits.items():
+            self.connection.execute(f"SET {name} = $limit", {"limit": limit})
+
     @contextmanager
     def limited(self, **limits: str | int) -> Iterator[None]:
-        """Let DuckDB use no more than so much `memory_limit`, or so many `threads`, for as long as the block lasts."""
+        """The same, for as long as the block lasts."""
         try:
-            for name, limit in limits.items():
-                self.connection.execute(f"SET {name} = $limit", {"limit": limit})
+            self.limit(**limits)
             yield
         finally:
             for name in limits:
                 self.lift(name)
 
     def lift(self, limit: str) -> None:
-        """Lift a limit before its block has ended."""
+        """Let DuckDB use as much again as it likes."""
         self.connection.execute(f"RESET {limit}")
 
     @contextmanager
@@ -330,16 +340,30 @@ class Store:
         return self.content_digests({batch_id: made_at})[batch_id]
 
     def content_digests(self, made_at: Mapping[int, datetime]) -> dict[int, bytes]:
-        """The content digest of each of some batches, given when they were made."""
+        """The content digest of each of some batches, given when they were made.
+
+        Each kind of row that a batch may declare has its question, `registry/sql/content/<kind>.sql`; a batch's rows
+        are hashed kind by kind, by name.
+        """
         digests = {batch_id: hashlib.sha256() for batch_id in made_at}
-        moments = pa.array(made_at.values(), pa.timestamp("us"))
-        with self.lend(asked=pa.table({"batch_id": pa.array(made_at, pa.int64()), "made_at": moments})):
-            for rows in self.stream("batch_content"):
+        for (kind,) in self.ask("content_kinds", first=min(made_at, default=0), last=max(made_at, default=0)):
+            for batch_id, rows in self._row_digests(kind, made_at):
+                update_with(digests[batch_id], rows)
+        return {batch_id: digest.digest() for batch_id, digest in digests.items()}
+
+    def _row_digests(self, kind: str, made_at: Mapping[int, datetime]) -> Iterator[tuple[int, pa.Array]]:
+        """What some batches declared of one kind: of each, in pieces, the hashes of its rows in their order."""
+        asked = {
+            "batch_id": pa.array(made_at, pa.int64()),
+            "made_at": pa.array(made_at.values(), pa.timestamp("us")),
+            "of_kind": pa.repeat(kind, len(made_at)),
+        }
+        with self.lend(asked=pa.table(asked)), self.lend(content=self.connection.sql(question(f"content/{kind}"))):
+            for rows in self.stream("row_digests"):
                 batches = rows.column("batch_id").to_numpy()
                 starts = [0, *(np.flatnonzero(np.diff(batches)) + 1).tolist(), len(batches)]
                 for start, end in pairwise(starts):
-                    update_with(digests[int(batches[start])], rows.column("row_digest").slice(start, end - start))
-        return {batch_id: digest.digest() for batch_id, digest in digests.items()}
+                    yield int(batches[start]), rows.column("row_digest").slice(start, end - start)
 
     def head(self) -> bytes | None:
         """Digest of the newest batch, which seals all before it; None in an empty registry."""

@@ -1,7 +1,6 @@
 """Token counts: the tokenizer that a registry counts with, kept whole inside it."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pyarrow as pa
 import tokenizers
 
 from provenance.errors import ProvError
-from registry.store import Batch, Store
+from registry.store import Batch, Progress, Store
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def uncounted(store: Store, tokenizer: Tokenizer) -> int:
     return value
 
 
-def count_all(store: Store, tokenizer: Tokenizer, progress: Callable[[int], None]) -> int:
+def count_all(store: Store, tokenizer: Tokenizer, progress: Progress) -> int:
     """Count the tokens of every text that is not counted yet, inside the caller's transaction.
 
     Returns:

@@ -23,7 +23,7 @@ from registry.draw import draw
 from registry.mix import MixSpec
 from registry.past import past
 from registry.schema import question
-from registry.store import Store, link_digest, update_with
+from registry.store import Progress, Store, link_digest, silent, update_with
 from registry.tokens import Tokenizer
 
 MOST = 10
@@ -37,9 +37,6 @@ MOST_GENERATIONS = 100
 
 BROKEN = (ProvError, duckdb.Error, pa.ArrowException, ValueError, TypeError, LookupError)
 """What a question may end in where it meets what somebody changed."""
-
-Progress = Callable[[int], None]
-"""Called with the number of things checked since it was last called."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def steps(store: Store) -> int:
     return count
 
 
-def verify(store: Store, head: str | None = None, progress: Progress = lambda done: None) -> Verified:
+def verify(store: Store, head: str | None = None, progress: Progress = silent) -> Verified:
     """Check everything that a registry promises of what it holds; nothing is changed.
 
     Args:
@@ -305,7 +302,7 @@ def check_documents(act: Act) -> None:
 
 def check_models(act: Act) -> None:
     """Every model is the one that its digest says, as far as its parts are known."""
-    act.store.run("stage_everything")
+    act.store.run("every_ancestor")
     recorded = {digest for (digest,) in act.store.ask("recorded_models")}
     unproven = 0
     for digest, records in groupby(act.store.ask_records("ancestor_models"), lambda record: record["digest"]):
@@ -330,7 +327,7 @@ def _is_no_stub(model: dict[str, Any]) -> bool:
 
 def check_runs(act: Act) -> None:
     """Every run is the one that its digest says, but for those that are known by it alone."""
-    act.store.run("stage_everything")
+    act.store.run("every_ancestor")
     for run in act.store.ask_records("ancestor_runs"):
         act.count("runs")
         if not run["is_stub"] and (run["kind"] is None or digest_of_run(run).hex() != run["digest"]):

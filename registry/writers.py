@@ -26,7 +26,7 @@ from registry.handed_out import Kind, hand_out
 from registry.lineage import find_manifest, trace
 from registry.readers import COMPRESSION
 from registry.schema import question
-from registry.store import Store
+from registry.store import Progress, Store, silent
 
 Format = Literal["parquet", "jsonl", "text"]
 STANDARD_OUTPUT = Path("-")
@@ -163,7 +163,7 @@ def _json_line(row: dict[str, Any]) -> bytes:
 # -- exporting
 
 
-def export(store: Store, mix: str, target: Export, progress: Callable[[int], None] = lambda rows: None) -> Path:
+def export(store: Store, mix: str, target: Export, progress: Progress = silent) -> Path:
     """Write the texts of a mix, in its order, with where each came from; a file appears whole or not at all.
 
     Returns:
@@ -225,9 +225,7 @@ def _size(store: Store, mix_id: int, digest: bytes, target: Export) -> tuple[int
     return documents - erased, max(1, size_bytes - erased_bytes)
 
 
-def _batches(
-    store: Store, mix_id: int, target: Export, rows: int, progress: Callable[[int], None]
-) -> pa.RecordBatchReader:
+def _batches(store: Store, mix_id: int, target: Export, rows: int, progress: Progress) -> pa.RecordBatchReader:
     batches = store.ask_batches("mix_ids" if target.ids else "mix_texts", rows, mix_id=mix_id)
     if not (target.provenance or target.ids):
         batches = (batch.select(["text"]) for batch in batches)

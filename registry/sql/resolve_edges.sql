@@ -1,5 +1,5 @@
--- stage_edges: the parent that each reference means: of its own source first, in this act before the registry.
-CREATE OR REPLACE TEMP TABLE edge AS
+-- resolve_edges: the parent that each reference means: of its own source first, in this act before the registry.
+INSERT INTO edge
 WITH reference AS (
     SELECT DISTINCT arriving_edge.reference, arriving.source,
            CASE WHEN regexp_full_match(reference, '[0-9a-f]{64}') THEN unhex(reference) END AS digest
