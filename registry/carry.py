@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from provenance.errors import ProvError
 from provenance.origin import canonical, model_digest, run_digest
+from registry.descent import describe_new_mixes
 from registry.store import Batch, Store
 
 FOLDER = "lineage"
@@ -212,6 +213,5 @@ def learn(store: Store, batch: Batch, carried: Carried) -> int:
         learnt += store.ask_value("learn_known_runs")
         learnt += store.ask_value("learn_new_runs", **batch_id)
         store.run("learn_manifests")
-        store.run("insert_mix_parents", anew=False)
-        store.run("insert_mix_composition")
+        describe_new_mixes(store)
     return learnt

@@ -38,3 +38,18 @@ def descend(
         idle = 0 if store.ask_value("grow_descended", step=step) else idle + 1
         step += 1
     store.run("view_descended")
+
+
+def describe_new_mixes(store: Store) -> None:
+    """Note of each mix whose manifest has just come what it is made of, as drawn, as known now and by derivations."""
+    note_parents(store, anew=False)
+    store.run("insert_mix_composition")
+
+
+def note_parents(store: Store, anew: bool) -> None:
+    """Note of each new mix, or of all `anew`, which models' texts its documents were made of by derivations."""
+    store.run("stage_forebear", anew=anew)
+    steps = 1
+    while store.ask_value("grow_forebear", steps=steps):
+        steps += 1
+    store.run("insert_mix_parents")

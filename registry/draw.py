@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -20,6 +20,7 @@ from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry.barred import without_barred
 from registry.candidates import candidates
+from registry.descent import describe_new_mixes
 from registry.licensing import judge
 from registry.lineage import rederive
 from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
@@ -168,8 +169,7 @@ def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
     else:
         store.run("insert_mix", batch_id=batch.batch_id, **content)
     store.run("insert_mix_documents", digest=drawn.digest)
-    store.run("insert_mix_parents", anew=False)
-    store.run("insert_mix_composition")
+    describe_new_mixes(store)
     if is_known:
         rederive(store)
     batch.documents, batch.bytes = drawn.total.documents, drawn.total.bytes
@@ -178,12 +178,10 @@ def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
 def _draw(store: Store, spec: MixSpec, record: bool) -> Drawn:
     with store.lend(policy=policy(store, spec)):
         with _placed(store, _stratified(store, spec)):
-            held, excluded = _take_stock(store, spec)
+            held, alike, excluded = _take_stock(store, spec)
             stock = [counts.of(spec.unit) for counts in held]
             wanted = quotas(spec, stock, excluded["unknown"] + excluded["mixed"], excluded["license_unknown"])
-            with store.lend(quota=_quota_table(spec, wanted, held)):
-                store.run("stage_chosen")
-            store.run("trim_chosen")
+            _choose(store, _turns(wanted, stock, alike))
         with store.lend(turn_key=_turn_keys(spec)), _placed(store, store.connection.sql(question("turned"))):
             store.run("stage_drawn")
         counts = store.ask_records("drawn_counts")
@@ -307,8 +305,8 @@ def _sum(parts: list[Expression]) -> Expression:
     return _sum(parts[:half]) + _sum(parts[half:]) if half else parts[0]
 
 
-def _take_stock(store: Store, spec: MixSpec) -> tuple[list[Counts], dict[str, int]]:
-    store.run("stage_stock")
+def _take_stock(store: Store, spec: MixSpec) -> tuple[list[Counts], list[float], dict[str, int]]:
+    """What each stratum holds, as how many documents of one size it scatters, and what is excluded."""
     rows = store.ask_records("take_stock")
     if any(row["excluded"] is None and row["hits"] > 1 for row in rows):
         _raise_overlap(store, spec)
@@ -316,7 +314,8 @@ def _take_stock(store: Store, spec: MixSpec) -> tuple[list[Counts], dict[str, in
     for row in rows:
         if row["excluded"] is not None:
             excluded[row["excluded"]] += row["documents"]
-    return _by_stratum(rows, len(spec.strata)), excluded
+    alike = {row["stratum"]: row["alike"] for row in rows}
+    return _by_stratum(rows, len(spec.strata)), [alike.get(index, 0.0) for index in range(len(spec.strata))], excluded
 
 
 def _raise_overlap(store: Store, spec: MixSpec) -> None:
@@ -342,17 +341,55 @@ def _placed(store: Store, seeded: DuckDBPyRelation) -> Iterator[None]:
         yield
 
 
-def _quota_table(spec: MixSpec, wanted: list[int], held: list[Counts]) -> pa.Table:
-    """What to take of each stratum in each turn; a quota above the stock takes whole turns, then part of one more."""
-    rows = [
-        {"stratum": index, "turn": turn, "wanted": min(whole, quota - turn * whole)}
-        for index, (quota, whole) in enumerate(zip(wanted, (counts.of(spec.unit) for counts in held), strict=True))
-        for turn in range(-(-quota // whole) if whole else 0)
+@dataclass(frozen=True)
+class Turn:
+    """What to take of a stratum in one pass over it; a quota above the stock takes whole turns, then part of one more.
+
+    Attributes:
+        wanted: in the unit of the mix.
+        cut: the last place, of 2^64, to which it is likely to reach.
+    """
+
+    stratum: int
+    turn: int
+    wanted: int
+    cut: int
+
+
+LAST_PLACE = 2**64 - 1
+SURELY = 6.0
+"""So many standard deviations more than needed are looked at; where that is too few, twice as many."""
+
+
+def _turns(wanted: list[int], stock: list[int], alike: list[float]) -> list[Turn]:
+    return [
+        Turn(index, turn, part := min(held, quota - turn * held), _cut(part, held, alike[index]))
+        for index, (quota, held) in enumerate(zip(wanted, stock, strict=True))
+        for turn in range(-(-quota // held) if held else 0)
     ]
-    return pa.Table.from_pylist(rows, schema=_QUOTA)
 
 
-_QUOTA = pa.schema([("stratum", pa.int32()), ("turn", pa.int32()), ("wanted", pa.int64())])
+def _cut(wanted: int, held: int, alike: float) -> int:
+    """Before which place what is wanted of a stratum is all but sure to stand: places are uniform and independent."""
+    share = wanted / held
+    reach = share + SURELY * (share / alike) ** 0.5 + SURELY**2 / alike
+    return min(LAST_PLACE, int(reach * LAST_PLACE)) if wanted < held else LAST_PLACE
+
+
+def _choose(store: Store, turns: list[Turn]) -> None:
+    """Leave in the temporary table `chosen` what the turns take, exactly, of what is `placed`."""
+    while True:
+        quota = pa.Table.from_pylist([vars(turn) for turn in turns], schema=_QUOTA)
+        with store.lend(quota=quota):
+            store.run("stage_chosen")
+            if not store.ask_value("any_short"):
+                store.run("stage_bound")
+                break
+        turns = [replace(turn, cut=min(LAST_PLACE, 2 * turn.cut)) for turn in turns]
+    store.run("trim_chosen")
+
+
+_QUOTA = pa.schema([("stratum", pa.int32()), ("turn", pa.int32()), ("wanted", pa.int64()), ("cut", pa.uint64())])
 
 
 def _turn_keys(spec: MixSpec) -> pa.Table:

@@ -6,6 +6,7 @@ from typing import Any
 from provenance.errors import Ambiguous, NotFound, ProvError
 from provenance.origin import Generation, canonical, model_digest, run_digest
 from registry.carry import Carried, learn
+from registry.descent import note_parents
 from registry.rows import WrittenBy
 from registry.store import Store
 
@@ -219,7 +220,7 @@ def rederive(store: Store) -> None:
     store.run("forget_mix_composition")
     store.run("renew_mix_composition")
     store.run("forget_mix_parents")
-    store.run("insert_mix_parents", anew=True)
+    note_parents(store, anew=True)
 
 
 def trace(store: Store, kind: str, local_id: int) -> None:

@@ -18,7 +18,7 @@ from provenance.errors import Ambiguous, NotFound, ProvError
 from provenance.origin import Origin
 from registry import Declared, Export, MixSpec, Registry, ratio, real_frac
 from registry.audit import sql
-from registry.descent import descend
+from registry.descent import descend, describe_new_mixes
 from registry.lineage import rederive
 from registry.reach import find_start
 
@@ -109,8 +109,7 @@ class Tangle:
                     held.connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows")
         held.connection.execute("DELETE FROM mix_composition")
         held.run("forget_mix_parents")
-        held.run("insert_mix_parents", anew=True)
-        held.run("insert_mix_composition")
+        describe_new_mixes(held)
 
     def edges(self) -> set[tuple[Node, Node]]:
         """From each thing to what comes of it, one step at a time."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
@@ -20,7 +21,7 @@ from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry import Declared, MixSpec, Registry, Stratum, ratio, real_frac
 from registry.candidates import KINDS
-from registry.draw import Drawn, Overlap
+from registry.draw import SURELY, Drawn, Overlap
 from registry.mix import Shortfall, Unit, allocate, place, round_keys
 from registry.where import UnknownField, Where
 
@@ -197,6 +198,11 @@ def test_sql_draws_what_the_reference_draws(bare: Registry, data: st.DataObject)
     docs = data.draw(documents)
     spec = data.draw(specs(docs))
     put(bare, docs)
+    with patch("registry.draw.SURELY", data.draw(st.sampled_from([0.0, 6.0]))):  # with none, first cuts fall short
+        compare(bare, docs, spec)
+
+
+def compare(bare: Registry, docs: list[Doc], spec: MixSpec) -> None:
     expected = reference(docs, spec)
     if not expected:
         message = r"the mix would be empty|the registry holds \d"
@@ -217,9 +223,13 @@ def test_sql_draws_what_the_reference_draws(bare: Registry, data: st.DataObject)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("surely", [0.0, SURELY])
 @pytest.mark.parametrize("unit", ["documents", "bytes"])
-def test_sql_draws_what_the_reference_draws_of_many(bare: Registry, unit: Unit) -> None:
-    """More documents than steps, so that quotas end within a step of many."""
+def test_sql_draws_what_the_reference_draws_of_many(
+    bare: Registry, unit: Unit, surely: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More documents than steps, so that quotas end within a step of many, whether the first cut reached or not."""
+    monkeypatch.setattr("registry.draw.SURELY", surely)
     docs = [
         Doc(hashlib.sha256(b"%d" % n).digest(), n % 2, 1 + n * n % 1000 * (n % 97 == 0), 1, 1) for n in range(20_000)
     ]

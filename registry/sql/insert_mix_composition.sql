@@ -1,12 +1,13 @@
 -- insert_mix_composition: what each mix without a composition is made of, as drawn and as known now.
 INSERT INTO mix_composition (mix_id, as_drawn, origin, generation, generation_exact, source_id, license_id, model_id,
                              documents, bytes, words)
-WITH held AS (
-    SELECT DISTINCT mix_id FROM mix_composition
+WITH fresh AS (
+    SELECT mix_id FROM mix WHERE mix_id NOT IN (SELECT mix_id FROM mix_composition)
 ), counted AS (
     SELECT mix_id, origin, generation, generation_exact, source_id, license_id, model_id, count(*) AS documents,
            sum(bytes) AS bytes, sum(words) AS words
-    FROM (SELECT mix_id, document_id FROM mix_document ANTI JOIN held USING (mix_id)) AS fresh
+    FROM fresh
+    JOIN mix_document USING (mix_id)
     JOIN document USING (document_id)
     GROUP BY ALL
 )

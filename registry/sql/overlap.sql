@@ -1,2 +1,2 @@
 -- overlap: a document that two strata ask for.
-SELECT id, document_id FROM placed WHERE hits > 1 AND excluded IS NULL ORDER BY digest LIMIT 1
+SELECT id, document_id FROM seeded WHERE hits > 1 AND excluded IS NULL ORDER BY digest LIMIT 1

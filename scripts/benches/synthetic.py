@@ -11,6 +11,7 @@ import click
 
 from provenance.console import Size
 from registry import Registry
+from registry.descent import describe_new_mixes
 
 SOURCES, LICENSES = 50, 20
 PERMISSIVE = ("CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "MIT", "Apache-2.0", "CC-BY-NC-4.0", "ODC-By-1.0")
@@ -43,8 +44,7 @@ def make_registry(path: Path, documents: int = 20_000_000, mixes: int = 10, mix_
             wanted = {name: value for name, value in size.items() if re.search(rf"\${name}\b", statement)}
             held.connection.execute(statement, wanted)
         with held.transaction():
-            held.run("insert_mix_parents", anew=False)
-            held.run("insert_mix_composition")
+            describe_new_mixes(held)
         held.connection.execute("CHECKPOINT")
     return path
 
