@@ -30,6 +30,8 @@ class Stratum(BaseModel):
     where: Where
     share: float = Field(ge=0, le=1)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="choose by this seed, not by the mix's")
+    skip: int = Field(default=0, ge=0, description="pass over so much of the seeded order, in the unit of the mix")
+    weight: float = Field(default=1.0, ge=0, allow_inf_nan=False, description="what each document counts in training")
 
     def __str__(self) -> str:
         return str(self.where)

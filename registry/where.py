@@ -127,6 +127,12 @@ class Condition:
         compared: Expression = _SIGNS[self.sign](column, *constants)
         return compared
 
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        if self.sign in ("LIKE", "IS NULL") or str(self.name) not in values:
+            raise WhereError(f"one of {', '.join(values)}, compared or IN a list", str(self), "ask a registry instead")
+        value = values[str(self.name)]
+        return value in self.values if self.sign == "IN" else bool(_SIGNS[self.sign](value, *self.values))
+
 
 @dataclass(frozen=True)
 class Compound:
@@ -152,6 +158,10 @@ class Compound:
     def compile(self, lookup: Lookup) -> Expression:
         parts = [part.compile(lookup) for part in self.parts]
         return ~parts[0] if self.word == "NOT" else _fold(self.word, parts)
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        found = (part.holds(values) for part in self.parts)
+        return not next(found) if self.word == "NOT" else all(found) if self.word == "AND" else any(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +231,17 @@ class Where:
             WhereError: a field is compared with what it cannot hold.
         """
         return self.tree.compile(lambda name: _look_up(name, fields, metadata))
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether it is true of something that is no document, but has values for the fields named.
+
+        Raises:
+            WhereError: it names another field, or asks with LIKE or IS NULL.
+
+        >>> Where.parse("generation < 3 AND NOT origin = 'human'").holds({"generation": 2, "origin": "model"})
+        True
+        """
+        return self.tree.holds(values)
 
     def __str__(self) -> str:
         return str(self.tree)

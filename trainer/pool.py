@@ -1,0 +1,167 @@
+"""Pools: what there is to draw from, generation by generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.origin import Origin
+from registry.mix import MixSpec, Stratum, quotas
+from trainer.streams import stream
+from trainer.testbed import Floats, Model, Samples
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a generation trains on.
+
+    Attributes:
+        samples: as the test-bed takes them.
+        weights: one a sample, (size,), summing to 1; None where all weigh the same.
+        counts: how many samples of each generation there are, human text being 0.
+        mix: the mix of the registry that they are, where they come from one.
+    """
+
+    samples: Samples
+    weights: Floats | None
+    counts: dict[int, int]
+    mix: str | None = None
+
+
+class Pool(Protocol):
+    """What there is to draw from."""
+
+    def draw(self, spec: MixSpec) -> Draw:
+        """The samples of a mix.
+
+        Raises:
+            Shortfall: there is less than a stratum needs.
+        """
+
+    def add(self, samples: Samples, generation: int, model: Model | None) -> None:
+        """Take in what the model of a generation wrote, human samples as generation 0."""
+
+
+@dataclass
+class ArrayPool:
+    """Samples in memory, (repeats, size, ...), those of one generation next to each other."""
+
+    seed: int
+    blocks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Of each generation, where its samples begin and end."""
+    held: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))
+    shuffled: dict[int, NDArray[Any]] = field(default_factory=dict)
+    """Human samples in the order of a seed that stays the same from generation to generation."""
+    edited: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many samples there are of each repeat."""
+        return max((end for _, end in self.blocks.values()), default=0)
+
+    def add(self, samples: Samples, generation: int, model: Model | None) -> None:
+        start, end = self.size, self.size + samples.shape[1]
+        if end > self.held.shape[1]:
+            grown = np.empty((samples.shape[0], max(end, 2 * start), *samples.shape[2:]), samples.dtype)
+            grown[:, :start] = self.held[:, :start] if start else 0
+            self.held = grown
+        self.held[:, start:end] = samples
+        self.blocks[generation] = (start, end)
+
+    def draw(self, spec: MixSpec) -> Draw:
+        places = [self._places(stratum) for stratum in spec.strata]
+        stock = [sum(end - start for start, end in held) - stratum.skip
+                 for held, stratum in zip(places, spec.strata, strict=True)]  # fmt: skip
+        wanted = quotas(spec, [max(0, held) for held in stock])
+        parts, counts = [], dict.fromkeys(self.blocks, 0)
+        for index, (stratum, held, quota) in enumerate(zip(spec.strata, places, wanted, strict=True)):
+            if quota:
+                parts.append(self._take(stratum, held, quota, spec.seed, index, counts))
+        return Draw(
+            _joined(parts), _weights(spec, wanted), {generation: held for generation, held in counts.items() if held}
+        )
+
+    def _places(self, stratum: Stratum) -> list[tuple[int, int]]:
+        """Where the samples of a stratum stand: whole generations, neighbours joined."""
+        joined: list[tuple[int, int]] = []
+        for generation, (start, end) in self.blocks.items():
+            if not stratum.where.holds(self._provenance(generation)):
+                continue
+            if joined and joined[-1][1] == start:
+                joined[-1] = (joined[-1][0], end)
+            else:
+                joined.append((start, end))
+        return joined
+
+    def _provenance(self, generation: int) -> dict[str, str | int | bool]:
+        written = Origin.MIXED if self.edited else Origin.MODEL
+        return {
+            "origin": written if generation else Origin.HUMAN,
+            "generation": generation,
+            "generation_exact": True,
+        }
+
+    def _take(
+        self,
+        stratum: Stratum,
+        places: list[tuple[int, int]],
+        quota: int,
+        seed: int,
+        index: int,
+        counts: dict[int, int],
+    ) -> NDArray[Any]:
+        """So many samples of a stratum, other ones in each repeat; all of them in their order."""
+        if stratum.seed is not None and len(places) == 1 and places[0] == self.blocks.get(0):
+            counts[0] += quota
+            return self._human(stratum.seed)[:, stratum.skip : stratum.skip + quota]
+        if quota == sum(end - start for start, end in places):
+            chosen = _joined([self.held[:, start:end] for start, end in places])
+            counted = np.concatenate([np.arange(start, end) for start, end in places])[None]
+        else:
+            inside = np.concatenate([np.arange(start, end) for start, end in places])
+            counted = inside[distinct(len(inside), quota, len(self.held), stream(seed, index, "draw"))]
+            chosen = self.held[np.arange(len(self.held))[:, None], counted]
+        for generation, (start, end) in self.blocks.items():
+            counts[generation] += round(float(((counted >= start) & (counted < end)).sum(axis=1).mean()))
+        return chosen
+
+    def _human(self, seed: int) -> NDArray[Any]:
+        if seed not in self.shuffled:
+            start, end = self.blocks[0]
+            order = stream(seed, 0, "human").permuted(
+                np.broadcast_to(np.arange(start, end), (len(self.held), end - start)), axis=1
+            )
+            self.shuffled[seed] = self.held[np.arange(len(self.held))[:, None], order]
+        return self.shuffled[seed]
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def distinct(available: int, wanted: int, repeats: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """So many different numbers below `available` for each repeat, (repeats, wanted), each set equally likely.
+
+    Floyd's algorithm (Bentley & Floyd 1987, "A sample of brilliance") for all repeats at once, where few are wanted of
+    many; a permutation where many are.
+    """
+    if 4 * wanted > available:
+        everything = np.broadcast_to(np.arange(available), (repeats, available))
+        return rng.permuted(everything, axis=1)[:, :wanted]
+    chosen = np.full((repeats, wanted), -1)
+    for place, last in enumerate(range(available - wanted, available)):
+        picked = rng.integers(0, last, repeats, endpoint=True)
+        held = (chosen[:, :place] == picked[:, None]).any(axis=1)
+        chosen[:, place] = np.where(held, last, picked)
+    return chosen
+
+
+def _weights(spec: MixSpec, wanted: list[int]) -> Floats | None:
+    """What each sample weighs, in the order of the strata, summing to 1."""
+    if len({stratum.weight for stratum in spec.strata}) == 1:
+        return None
+    weights: Floats = np.repeat([stratum.weight for stratum in spec.strata], wanted)
+    return weights / float(weights.sum())

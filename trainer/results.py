@@ -1,0 +1,49 @@
+"""Results: what experiments measured, a row for each arm, generation, repeat and metric."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+MEASUREMENT = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("generation", pa.int32()),
+        ("repeat", pa.int32()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+"""A row a measurement; NaN where a model had died: a recorded fact."""
+
+EXPERIMENT = b"prov.experiment"
+"""Where the metadata of a Parquet file of results has its experiment, as JSON."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment measured.
+
+    Attributes:
+        experiment: its name, digest, arms and plan, as plain JSON: `{"name", "digest", "command", "arms": [{"name",
+            "testbed", "testbed_parameters", "schedule", "schedule_parameters", "generations", "size", "repeats",
+            "seed", "theory": [{"generation", "metric", "value"}], "plan": [{"generation", "origin",
+            "of_generation", "documents"}]}]}`.
+        measurements: as `MEASUREMENT`, sorted by arm, generation, repeat and metric.
+    """
+
+    experiment: dict[str, Any]
+    measurements: pa.Table
+
+    def table(self) -> pa.Table:
+        """The measurements with the experiment in their metadata, as a Parquet file holds them."""
+        return self.measurements.replace_schema_metadata({EXPERIMENT: json.dumps(self.experiment).encode()})
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Results:
+        """What `table` made."""
+        experiment = json.loads((table.schema.metadata or {})[EXPERIMENT])
+        return cls(experiment, table.select(MEASUREMENT.names).cast(MEASUREMENT))

@@ -1,0 +1,140 @@
+"""What a test-bed is: something that can be fitted to samples, sampled from and measured.
+
+Each stands in a file of its own in `trainer/testbeds/`, whose name is its name; nothing else has to be told of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from inspect import isabstract
+from pkgutil import iter_modules
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import trainer.testbeds
+from provenance.errors import ProvError, listed
+
+Floats = NDArray[np.float64]
+Model = Any
+Samples = Any
+Measures = dict[str, Floats]
+"""By metric, one value a repeat: (repeats,) float64. What could not be measured is NaN, and stays a recorded fact."""
+
+
+class Degenerate(ProvError):
+    """Samples that no model of a family can be fitted to."""
+
+    def __init__(self, wanted: str, there_is: str, mend: str) -> None:
+        self.wanted, self.there_is = wanted, there_is
+        super().__init__(f"the fit wants {wanted}, there is {there_is}: {mend}")
+
+
+class TestBed(BaseModel, ABC):
+    """A family of models with its truth; its fields are its parameters, and the record of them.
+
+    Samples lead with a repeats axis, (repeats, size, ...), where `vectorised`; else there is one repeat at a time.
+    """
+
+    __test__: ClassVar[bool] = False  # it is no test, whatever pytest thinks of its name
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vectorised: ClassVar[bool] = True
+    unit: ClassVar[str] = "samples"
+    needs_registry: ClassVar[bool] = False
+
+    @abstractmethod
+    def real(self, size: int, repeats: int, rng: np.random.Generator) -> Samples:
+        """So many samples of the truth, of each repeat."""
+
+    @abstractmethod
+    def fit(self, samples: Samples, weights: Floats | None, previous: Model | None, rng: np.random.Generator) -> Model:
+        """The model of the family that fits samples.
+
+        Args:
+            weights: one a sample, (size,), where the schedule gives some.
+            previous: the model of the generation before, for a bed that goes on from it.
+        Raises:
+            Degenerate: there are too few samples.
+        """
+
+    @abstractmethod
+    def sample(self, model: Model, size: int, rng: np.random.Generator) -> Samples:
+        """So many samples that a model writes, of each repeat."""
+
+    def edit(self, model: Model, samples: Samples, share: float, rng: np.random.Generator) -> Samples:
+        """Samples of which a model has written a share anew.
+
+        Raises:
+            ProvError: models of this kind do not edit.
+        """
+        raise ProvError(f"the test-bed {name_of(self)} cannot edit samples: choose another schedule, or regression")
+
+    @abstractmethod
+    def measure(self, model: Model, samples: Samples) -> Measures:
+        """How far a model, fitted to samples, is from the truth."""
+
+    def theory(self, schedule: str, size: int, generation: int) -> dict[str, float]:
+        """What is expected of metrics, exactly, where a closed form is known.
+
+        Args:
+            schedule: its name, at its default parameters.
+            generation: from 1, the baseline.
+        """
+        return {}
+
+
+def name_of(bed: TestBed) -> str:
+    """The name of the file that a test-bed stands in."""
+    return type(bed).__module__.rpartition(".")[2]
+
+
+def names() -> list[str]:
+    """The names of all test-beds."""
+    return sorted(module.name for module in iter_modules(trainer.testbeds.__path__))
+
+
+def find_testbed(name: str) -> type[TestBed]:
+    """The test-bed of a name.
+
+    Raises:
+        ProvError: there is none.
+    """
+    if name not in names():
+        raise ProvError(f"no test-bed {name!r}: there is {listed(names())}")
+    module = import_module(f"trainer.testbeds.{name}")
+    beds = [
+        held
+        for held in vars(module).values()
+        if isinstance(held, type)
+        and issubclass(held, TestBed)
+        and held.__module__ == module.__name__
+        and not isabstract(held)
+    ]
+    assert len(beds) == 1, f"{module.__name__} holds {len(beds)} test-beds, it is to hold one"
+    return beds[0]
+
+
+def make_testbed(name: str, parameters: Mapping[str, Any]) -> TestBed:
+    """A test-bed with its parameters.
+
+    Raises:
+        ProvError: there is none of that name, or it has other parameters.
+    """
+    kind = find_testbed(name)
+    try:
+        return kind(**parameters)
+    except ValidationError as error:
+        raise misfit(f"test-bed {name}", error, kind) from error
+
+
+def misfit(what: str, error: ValidationError, kind: type[BaseModel]) -> ProvError:
+    """Say in one line which parameter does not fit, and what there is."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"])) or "its parameters"
+    known = listed(kind.model_fields) or "none"
+    return ProvError(f"{what}: {name} is {first['input']!r}: {first['msg']}; its parameters are {known}")
