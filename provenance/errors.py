@@ -30,7 +30,7 @@ class Ambiguous(ProvError):
         super().__init__(f"{kind} {wanted!r} is ambiguous, it fits {listed(self.fits)}: name one of them in full")
 
 
-def listed(names: Iterable[str], most: int = MOST_NAMES) -> str:
+def listed(names: Iterable[object], most: int = MOST_NAMES) -> str:
     """Names in one line, of many the first and how many more there are."""
     held = list(names)
     more = f" and {len(held) - most:,} more" if len(held) > most else ""

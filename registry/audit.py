@@ -12,8 +12,8 @@ from registry.licensing import VERDICTS, judge, with_version
 from registry.lineage import find_manifest, trace
 from registry.store import Store
 
-KINDS = ("documents", "sources", "batches", "models", "runs", "mixes")
-Kind = Literal["documents", "sources", "batches", "models", "runs", "mixes"]
+KINDS = ("documents", "sources", "batches", "models", "runs", "mixes", "experiments")
+Kind = Literal["documents", "sources", "batches", "models", "runs", "mixes", "experiments"]
 EXAMPLES = 10
 
 
@@ -75,13 +75,15 @@ def show(store: Store, wanted: str) -> list[dict[str, Any]]:
         NotFound: it means nothing.
     """
     found = [_document(store, document_id) for document_id, *_ in documents_matching(store, wanted)]
-    for kind in ("models", "runs", "mixes", "sources", "batches"):
+    for kind in ("models", "runs", "mixes", "experiments", "sources", "batches"):
         found += [
             {"kind": kind, **row} for row in store.ask_records(f"list_{kind}", limit=None) if _is_meant(row, wanted)
         ]
     if not found:
         raise NotFound(
-            "document, model, run, mix, source or batch", wanted, (item for (item,) in store.ask("some_items"))
+            "document, model, run, mix, experiment, source or batch",
+            wanted,
+            (item for (item,) in store.ask("some_items")),
         )
     return found
 

@@ -25,12 +25,12 @@ from registry.lineage import rederive
 from registry.schema import question
 from registry.store import MOMENT, Batch, Progress, Store, silent
 
-STAGED = ("text", "document", "declaration", "derivation", "length", "annotation", "holdout")
+STAGED = ("text", "document", "declaration", "derivation", "length", "annotation", "holdout", "measurement")
 """Tables of which all rows come here first, by the ids of the other registry, without contents and metadata."""
 
 LENT = (
     *("source", "license", "field", "tokenizer", "model", "run", "mix", "mix_composition", "annotated_field"),
-    *("holdout_source", "withdrawal", "handed_out", "batch", "merged_batch"),
+    *("holdout_source", "withdrawal", "handed_out", "experiment", "batch", "merged_batch"),
 )
 """Tables that are small enough to be held in memory."""
 
@@ -251,6 +251,8 @@ class _Act:
         self.store.run("merge_manifests")
         self.store.run("merge_mix_compositions")
         self.store.run("merge_handed_out", **self.act)
+        for step in ("merge_experiments", "merge_measurements"):
+            self.store.run(step, **self.act)
 
     def _take_chains(self) -> None:
         ours = self.store.setting("registry_id")

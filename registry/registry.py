@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from provenance.errors import ProvError
-from registry import audit, reach
+from registry import audit, experiments, reach
 from registry.annotate import Annotated, annotate
 from registry.composition import DIMENSIONS, composition
 from registry.conflicts import conflicts
@@ -204,6 +204,24 @@ class Registry(Store):
     def contamination(self, mix: str | None = None) -> dict[str, Any]:
         """Held-out texts in mixes, and the models that learnt from them; see `registry.contamination`."""
         return contamination(self, mix)
+
+    # -- experiments
+
+    def measure(self, digest: bytes, name: str, spec: Mapping[str, Any], measured: pa.Table) -> int:
+        """Keep what an experiment measured; see `registry.experiments.measure`."""
+        return experiments.measure(self, digest, name, spec, measured)
+
+    def measured_repeats(self, digest: bytes) -> set[tuple[str, int]]:
+        """The arms and repeats of an experiment that are kept."""
+        return experiments.measured_repeats(self, digest)
+
+    def measurements(self, digest: bytes) -> pa.Table:
+        """All that an experiment measured; see `registry.experiments.measurements`."""
+        return experiments.measurements(self, digest)
+
+    def find_experiment(self, wanted: str) -> dict[str, Any]:
+        """The digest, name and spec of an experiment; see `registry.experiments.find_experiment`."""
+        return experiments.find_experiment(self, wanted)
 
     def verify(self, head: str | None = None, progress: Progress = silent) -> Verified:
         """Check that everything is what its digests, its lineage and its chain say; see `registry.verify.verify`."""

@@ -309,7 +309,7 @@ def test_show_finds_everything_else_by_name_or_digest(kind: Any, generations: Re
 
 
 def test_show_of_what_is_not_there_says_so(generations: Registry) -> None:
-    with pytest.raises(NotFound, match="no document, model, run, mix, source or batch 'nothing'"):
+    with pytest.raises(NotFound, match="no document, model, run, mix, experiment, source or batch 'nothing'"):
         generations.show("nothing")
 
 

@@ -147,6 +147,9 @@ KNOWN = {
     "holdout": "SELECT hex(digest), name FROM holdout JOIN text USING (text_id)",
     "withdrawal": "SELECT scope, value, reason, erased FROM withdrawal",
     "field": "SELECT name FROM field",
+    "measurement": """
+        SELECT hex(digest), name, spec, arm, repeat, generation, metric, value
+        FROM measurement JOIN experiment USING (experiment_id)""",
 }
 SPEC = MixSpec(strata=real_frac(0.25), size=8, seed=5)
 

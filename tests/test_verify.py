@@ -54,6 +54,8 @@ def fill(held: Registry, folder: Path) -> None:
     strata = real_frac(0.5)
     second = held.mix(MixSpec(strata=strata, size=8, seed=2, where=Where.parse("quality > 1 OR words = 2")))
     held.export(second.mix, Export(folder / "mix.jsonl"))
+    measured = {"arm": ["replace"], "generation": [1], "repeat": [0], "metric": ["variance"], "value": [0.5]}
+    held.measure(b"e" * 32, "first", {"name": "first"}, pa.table(measured))
     merge(held, folder)
 
 
@@ -239,6 +241,8 @@ SLOW_CHANGES = [
     Change("withdrawal", "erased", "false", "no withdrawal erased it"),
     Change("erased", "row_digest", "sha256('x')", "batch "),
     Change("handed_out", "path", "'/elsewhere'", "batch "),
+    Change("experiment", "spec", """'{"name":"other"}'""", "batch "),
+    Change("measurement", "value", "value + 0.1", "batch "),
     Change("merged_batch", "tool_version", "'9'", "of the merged registry"),
     Change("merged_batch", "previous_digest", "unhex(sha256('x'))", "of the merged registry"),
 ]
@@ -253,7 +257,7 @@ def test_one_changed_cell_is_found_and_named(shared: Registry, change: Change) -
 CHAINED = (
     *("batch", "text", "document", "declaration", "derivation", "source", "license", "tokenizer", "length", "model"),
     *("run", "mix", "mix_document", "mix_composition", "mix_parent", "field", "annotated_field", "annotation"),
-    *("holdout", "holdout_source", "withdrawal", "erased", "handed_out", "merged_batch"),
+    *("holdout", "holdout_source", "withdrawal", "erased", "handed_out", "experiment", "measurement", "merged_batch"),
 )
 
 

@@ -19,6 +19,9 @@ MEASUREMENT = pa.schema(
 )
 """A row a measurement; NaN where a model had died: a recorded fact."""
 
+ORDER = [(name, "ascending") for name in ("arm", "generation", "repeat", "metric")]
+"""How the rows of results are sorted."""
+
 EXPERIMENT = b"prov.experiment"
 """Where the metadata of a Parquet file of results has its experiment, as JSON."""
 

@@ -202,7 +202,7 @@ def tokenize(tokenizer: str | None, registry: Path, as_json: bool) -> None:
 @registry_option
 @json_option
 def show(wanted: str, full: bool, registry: Path, as_json: bool) -> None:
-    """Show all about the document, model, run, mix, source or batch that ID means.
+    """Show all about the document, model, run, mix, experiment, source or batch that ID means.
 
     ID is a user's id, a name, or the start of a digest.
 
@@ -237,7 +237,9 @@ def _show_entry(entry: dict[str, Any], full: bool) -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["documents", "sources", "batches", "models", "runs", "mixes"]))
+@click.argument(
+    "kind", type=click.Choice(["documents", "sources", "batches", "models", "runs", "mixes", "experiments"])
+)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @registry_option

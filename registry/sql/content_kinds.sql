@@ -13,11 +13,15 @@ FROM (
     UNION ALL
     (SELECT 'erased' AS kind FROM erased WHERE erased_in BETWEEN $first AND $last LIMIT 1)
     UNION ALL
+    (SELECT 'experiment' AS kind FROM experiment WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
     (SELECT 'handed_out' AS kind FROM handed_out WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'holdout' AS kind FROM holdout WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'holdout_source' AS kind FROM holdout_source WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
+    (SELECT 'measurement' AS kind FROM measurement WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'merged_batch' AS kind FROM merged_batch WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL

@@ -6,6 +6,7 @@ DROP TABLE IF EXISTS their_derivation;
 DROP TABLE IF EXISTS their_length;
 DROP TABLE IF EXISTS their_annotation;
 DROP TABLE IF EXISTS their_holdout;
+DROP TABLE IF EXISTS their_measurement;
 DROP TABLE IF EXISTS their_mix_document;
 DROP TABLE IF EXISTS met_text;
 DROP TABLE IF EXISTS met_document;

@@ -16,4 +16,6 @@ SELECT (SELECT count(*) FROM document) AS documents,
        (SELECT count(*) FROM holdout) + (SELECT count(*) FROM holdout_source) AS hold_outs,
        (SELECT count(*) FROM withdrawal) AS withdrawals,
        (SELECT count(*) FROM handed_out) AS handed_out,
+       (SELECT count(*) FROM experiment) AS experiments,
+       (SELECT count(*) FROM measurement) AS measurements,
        (SELECT count(*) FROM merged_batch) AS batches

@@ -80,6 +80,13 @@ WITH reference AS (
     UNION ALL
     SELECT 'handed_out.batch_id', batch_id, 'batch' FROM handed_out WHERE batch_id NOT IN (SELECT batch_id FROM batch)
     UNION ALL
+    SELECT 'experiment.batch_id', batch_id, 'batch' FROM experiment WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
+    SELECT 'measurement.batch_id', batch_id, 'batch' FROM measurement WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
+    SELECT 'measurement.experiment_id', experiment_id, 'experiment' FROM measurement
+    WHERE experiment_id NOT IN (SELECT experiment_id FROM experiment)
+    UNION ALL
     SELECT 'merged_batch.batch_id', batch_id, 'batch' FROM merged_batch WHERE batch_id NOT IN (SELECT batch_id FROM batch)
     UNION ALL
     SELECT 'mix_composition.mix_id', mix_id, 'mix' FROM mix_composition WHERE mix_id NOT IN (SELECT mix_id FROM mix)

@@ -47,6 +47,15 @@ WITH twice AS (
     UNION ALL
     SELECT 'merged_batch.digest', registry || ', ' || lower(hex(digest))[1:12] FROM merged_batch GROUP BY registry, digest HAVING count(*) > 1
     UNION ALL
+    SELECT 'experiment.experiment_id', experiment_id::VARCHAR FROM experiment GROUP BY experiment_id HAVING count(*) > 1
+    UNION ALL
+    SELECT 'experiment.digest', lower(hex(digest))[1:12] FROM experiment GROUP BY digest HAVING count(*) > 1
+    UNION ALL
+    SELECT 'measurement', arm || ', ' || repeat || ', ' || generation || ', ' || metric
+    FROM measurement
+    GROUP BY experiment_id, arm, repeat, generation, metric
+    HAVING count(*) > 1
+    UNION ALL
     SELECT 'setting.name', name FROM setting GROUP BY name HAVING count(*) > 1
 )
 SELECT place, value || ' stands twice' AS what, count(*) OVER () AS total FROM twice ORDER BY place, what LIMIT $most

@@ -1,0 +1,2 @@
+-- experiment_id: the local id of an experiment.
+SELECT experiment_id FROM experiment WHERE digest = unhex($digest)
