@@ -4,6 +4,7 @@ Adding a command: a line in `COMMANDS` and its function in the commands of the p
 """
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ class Home(NamedTuple):
 CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT = (
     f"registry.commands.{name}" for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit")
 )
+EXPERIMENT = "trainer.commands"
 COMMANDS = {
     "init": Home(f"{CORPUS}:init", "Make an empty registry."),
     "ingest": Home(f"{CORPUS}:ingest", "Take texts in, with their origin."),
@@ -53,6 +55,8 @@ COMMANDS = {
     "audit licenses": Home(f"{AUDIT}:licenses", "Judge the licences of a mix for a use."),
     "audit stale": Home(f"{LEARNING}:stale", "List mixes and models of which something was learnt late."),
     "audit contamination": Home(f"{SAFETY}:contamination", "Find held-out texts in mixes and models."),
+    "simulate": Home(f"{EXPERIMENT}:simulate", "Run generations of models that learn from one another."),
+    "report": Home(f"{EXPERIMENT}:report", "Report what an experiment measured, as a page of HTML."),
 }
 GROUPS = {
     "record": "Record training and generation that was done anywhere.",
@@ -110,6 +114,7 @@ def cli(context: click.Context, registry: str | None) -> None:
 def main() -> None:
     """Run `prov`: exit 0 done, 1 an error in one line, 2 usage, 3 a finding, 130 interrupted."""
     try:
+        _check_readable(sys.argv[1:])
         sys.exit(cli(standalone_mode=False))
     except click.UsageError as error:
         error.show()
@@ -123,6 +128,15 @@ def main() -> None:
         sys.exit(130)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _check_readable(arguments: Sequence[str]) -> None:
+    """Refuse arguments that are not UTF-8, which no registry can hold and no line can tell."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise ProvError(f"the argument {argument!r} is not UTF-8: write it so, or rename the file") from None
 
 
 def _fail(message: str) -> None:

@@ -121,6 +121,14 @@ class NgramModel:
             logs = np.log(self._probability(self._states(stream), stream))
         return np.asarray(np.add.reduceat(logs, np.flatnonzero(_starts(stream, self.end))))
 
+    def word_probabilities(self, texts: Iterable[str]) -> Floats:
+        """Give the probability of each word and each end of the texts, in their order, (words + texts,).
+
+        A word outside the vocabulary has 0.
+        """
+        stream = _stream((text.split() for text in texts), self.vocabulary)
+        return self._probability(self._states(stream), stream)
+
     def distribution(self, before: str = "") -> Floats:
         """Give the probability of every word, and last of the end, after those of `before`, (words + 1,)."""
         state = self._states(_stream([before.split()], self.vocabulary))[:, -1:]

@@ -22,7 +22,7 @@ from registry.barred import without_barred
 from registry.candidates import candidates
 from registry.descent import describe_new_mixes
 from registry.licensing import judge
-from registry.lineage import rederive
+from registry.lineage import find_manifest, rederive
 from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
 from registry.schema import question
 from registry.store import Batch, Store, update_with
@@ -179,9 +179,14 @@ def _draw(store: Store, spec: MixSpec, record: bool) -> Drawn:
     with store.lend(policy=policy(store, spec)):
         with _placed(store, _stratified(store, spec)):
             held, alike, excluded = _take_stock(store, spec)
-            stock = [counts.of(spec.unit) for counts in held]
+            skips = [stratum.skip for stratum in spec.strata]
+            stock = [max(0, counts.of(spec.unit) - skip) for counts, skip in zip(held, skips, strict=True)]
             wanted = quotas(spec, stock, excluded["unknown"] + excluded["mixed"], excluded["license_unknown"])
-            _choose(store, _turns(wanted, stock, alike))
+            reached = [
+                (quota and quota + skip, there + skip) for quota, there, skip in zip(wanted, stock, skips, strict=True)
+            ]
+            _choose(store, _turns(reached, alike))
+            _pass_over(store, skips)
         with store.lend(turn_key=_turn_keys(spec)), _placed(store, store.connection.sql(question("turned"))):
             store.run("stage_drawn")
         counts = store.ask_records("drawn_counts")
@@ -265,6 +270,8 @@ def _stratified(store: Store, spec: MixSpec) -> DuckDBPyRelation:
     relation = without_barred(store, documents.relation)
     if spec.where:
         relation = relation.filter(documents.condition(spec.where))
+    if spec.human_of:
+        relation = _with_human_of(store, relation, spec.human_of)
     conditions = [documents.condition(stratum.where) for stratum in spec.strata]
     keys = [round_keys(spec.seed if stratum.seed is None else stratum.seed, "choose") for stratum in spec.strata]
     return relation.select(
@@ -273,6 +280,15 @@ def _stratified(store: Store, spec: MixSpec) -> DuckDBPyRelation:
         _hits(conditions).alias("hits"),
         *(_key(conditions, column).alias(f"key{n}") for n, column in enumerate(zip(*keys, strict=True))),
     )
+
+
+def _with_human_of(store: Store, relation: DuckDBPyRelation, mix: str) -> DuckDBPyRelation:
+    """Those of the documents that are not human, or stand in a mix."""
+    is_of_mix = ColumnExpression("mix_id") == ConstantExpression(find_manifest(store, mix)[0])
+    known = store.connection.table("mix_document").filter(is_of_mix).select("document_id").distinct()
+    known = known.select("document_id", ConstantExpression(True).alias("of_mix"))
+    is_other = ColumnExpression("declared_origin") != ConstantExpression(Origin.HUMAN.value)
+    return relation.join(known, "document_id", how="left").filter(ColumnExpression("of_mix").isnotnull() | is_other)
 
 
 _KEPT = (
@@ -361,10 +377,11 @@ SURELY = 6.0
 """So many standard deviations more than needed are looked at; where that is too few, twice as many."""
 
 
-def _turns(wanted: list[int], stock: list[int], alike: list[float]) -> list[Turn]:
+def _turns(reached: list[tuple[int, int]], alike: list[float]) -> list[Turn]:
+    """The turns of each stratum, given how far in the seeded order it reaches and how far that goes."""
     return [
         Turn(index, turn, part := min(held, quota - turn * held), _cut(part, held, alike[index]))
-        for index, (quota, held) in enumerate(zip(wanted, stock, strict=True))
+        for index, (quota, held) in enumerate(reached)
         for turn in range(-(-quota // held) if held else 0)
     ]
 
@@ -387,6 +404,14 @@ def _choose(store: Store, turns: list[Turn]) -> None:
                 break
         turns = [replace(turn, cut=min(LAST_PLACE, 2 * turn.cut)) for turn in turns]
     store.run("trim_chosen")
+
+
+def _pass_over(store: Store, skips: list[int]) -> None:
+    """Take the first so many documents of each stratum out of what was chosen."""
+    if any(skips):
+        rows = pa.table({"stratum": pa.array(range(len(skips)), pa.int32()), "skip": pa.array(skips, pa.int64())})
+        with store.lend(skipped=rows):
+            store.run("drop_skipped")
 
 
 _QUOTA = pa.schema([("stratum", pa.int32()), ("turn", pa.int32()), ("wanted", pa.int64()), ("cut", pa.uint64())])

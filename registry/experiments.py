@@ -34,9 +34,9 @@ def measure(store: Store, digest: bytes, name: str, spec: Mapping[str, Any], mea
     return added
 
 
-def measured_repeats(store: Store, digest: bytes) -> set[tuple[str, int]]:
-    """The repeats of an experiment that are kept, each by the name of its arm and its number."""
-    return {(arm, repeat) for arm, repeat in store.ask("measured_repeats", digest=digest.hex())}
+def measured_repeats(store: Store, digest: bytes) -> dict[tuple[str, int], int]:
+    """The last generation that is kept of each repeat of an experiment, by the name of its arm and its number."""
+    return {(arm, repeat): last for arm, repeat, last in store.ask("measured_repeats", digest=digest.hex())}
 
 
 def measurements(store: Store, digest: bytes) -> pa.Table:

@@ -30,7 +30,7 @@ class Stratum(BaseModel):
     where: Where
     share: float = Field(ge=0, le=1)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="choose by this seed, not by the mix's")
-    skip: int = Field(default=0, ge=0, description="pass over so much of the seeded order, in the unit of the mix")
+    skip: int = Field(default=0, ge=0, description="pass over so many documents of the seeded order")
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False, description="what each document counts in training")
 
     def __str__(self) -> str:
@@ -57,6 +57,9 @@ class MixSpec(BaseModel):
     mixed: Literal["exclude", "human", "model", "mixed"] = "exclude"
     use: str | None = Field(default=None, description="commercial or research, with the version of the licence table")
     unknown_license: Literal["exclude", "keep"] = "exclude"
+    human_of: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="digest of a mix: of human documents draw only those in it"
+    )
 
     @field_validator("strata")
     @classmethod
@@ -81,6 +84,12 @@ class MixSpec(BaseModel):
     def _size_has_unit(self) -> Self:
         if self.size is None and self.unit != "documents":
             raise ValueError(f"a mix in {self.unit} needs a size")
+        return self
+
+    @model_validator(mode="after")
+    def _skip_counts_documents(self) -> Self:
+        if any(stratum.skip for stratum in self.strata) and (self.unit != "documents" or self.max_repeats > 1):
+            raise ValueError("skip passes over documents that are drawn once: use the unit documents and no repeats")
         return self
 
     def canonical(self) -> bytes:

@@ -14,7 +14,7 @@ WHOLE = ("setting", "field", "license")
 """Tables that no batch bounds: names that only what came later mentions do no harm."""
 
 BY_BATCH = (
-    *("batch", "tokenizer", "source", "declaration", "derivation", "model", "run", "mix"),
+    *("batch", "tokenizer", "source", "declaration", "derivation", "model", "run"),
     *("annotated_field", "annotation", "holdout", "holdout_source", "withdrawal"),
 )
 """Tables of which the past has the rows of its batches."""
@@ -23,6 +23,7 @@ BY_QUESTION = {
     "text": "past_texts",
     "document": "past_documents",
     "length": "past_lengths",
+    "mix": "past_mixes",
     "mix_document": "past_manifests",
 }
 """Tables of which the past is a question of its own."""

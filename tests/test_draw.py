@@ -111,14 +111,14 @@ def reference(docs: list[Doc], spec: MixSpec) -> list[bytes]:
     """The digests of a mix in its order, as the design tells it, without a database; none where there is too little."""
     unit = spec.unit
     held = [[doc for doc in docs if doc.stratum == index] for index in range(len(spec.strata))]
-    stock = [sum(doc.size(unit) for doc in of) for of in held]
+    stock = [max(0, sum(doc.size(unit) for doc in of) - s.skip) for of, s in zip(held, spec.strata, strict=True)]
     wanted = allocate(spec, spec.size or 0)
     if any(quota > whole * spec.max_repeats for quota, whole in zip(wanted, stock, strict=True)):
         return []
     chosen: list[tuple[int, Doc]] = []
     for stratum, quota, of, whole in zip(spec.strata, wanted, held, stock, strict=True):
         keys = round_keys(spec.seed if stratum.seed is None else stratum.seed, "choose")
-        in_order = sorted(of, key=lambda doc: (place(doc.rank, keys), doc.digest))
+        in_order = sorted(of, key=lambda doc: (place(doc.rank, keys), doc.digest))[stratum.skip :]
         turn = 0
         while quota > 0:
             room = min(quota, whole)
@@ -177,17 +177,22 @@ def specs(draw: st.DrawFn, docs: list[Doc]) -> MixSpec:
     shares = [(upper - lower) / 10 for lower, upper in zip([0, *cuts], [*cuts, 10], strict=True)]
     unit = draw(st.sampled_from(get_args(Unit)))
     total = sum(doc.size(unit) for doc in docs)
+    max_repeats = draw(st.sampled_from([1, 1, 2, 5, 1000]))
+    skips = st.sampled_from([0, 0, 1, 5]) if unit == "documents" and max_repeats == 1 else st.just(0)
     return MixSpec(
         strata=tuple(
             Stratum(
-                where=Where.equals("source", f"s{index}"), share=share, seed=draw(st.none() | st.integers(0, 2**53 - 1))
+                where=Where.equals("source", f"s{index}"),
+                share=share,
+                seed=draw(st.none() | st.integers(0, 2**53 - 1)),
+                skip=draw(skips),
             )
             for index, share in enumerate(shares)
         ),
         size=draw(st.integers(1, max(1, total)) | st.integers(1, 30)),
         unit=unit,
         seed=draw(st.integers(0, 2**53 - 1)),
-        max_repeats=draw(st.sampled_from([1, 1, 2, 5, 1000])),
+        max_repeats=max_repeats,
     )
 
 
@@ -265,6 +270,34 @@ def test_mixes_of_one_seed_nest(filled: Registry, unit: str, sizes: tuple[int, .
         assert smaller <= larger
         smaller = larger
     assert smaller
+
+
+def test_strata_that_pass_over_what_came_before_never_meet(filled: Registry) -> None:
+    drawn = []
+    for skip in (0, 100, 200):
+        strata = (Stratum(where=Where.parse("origin = 'human'"), share=1, seed=3, skip=skip),)
+        drawn.append(set(items(filled, MixSpec(strata=strata, size=100, seed=skip))))
+    assert len(set.union(*drawn)) == HUMANS
+    with pytest.raises(Shortfall, match="needs 1 documents"):
+        filled.mix(MixSpec(strata=(Stratum(where=Where.parse("origin = 'human'"), share=1, skip=HUMANS),), size=1))
+
+
+@pytest.mark.parametrize("more", [{"unit": "bytes"}, {"max_repeats": 2}])
+def test_only_documents_drawn_once_can_be_passed_over(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="use the unit documents and no repeats"):
+        MixSpec(strata=(Stratum(where=Where.parse("origin = 'human'"), share=1, skip=1),), size=10, **more)
+
+
+def test_human_documents_can_be_those_of_a_mix_alone(filled: Registry) -> None:
+    some = filled.mix(MixSpec(strata=(Stratum(where=Where.parse("origin = 'human'"), share=1),), size=20, seed=1))
+    known = {item for item, _ in manifest(filled)}
+    both = spec_for(0.5, size=40, seed=2, human_of=some.digest.hex())
+    drawn = items(filled, both)
+    assert {item for item in drawn if item.startswith("human")} == known
+    assert sum(item.startswith("model") for item in drawn) == 20
+    with pytest.raises(Shortfall, match="the registry holds 20"):
+        filled.mix(spec_for(0.5, size=42, human_of=some.digest.hex()))
+    assert filled.verify().holds
 
 
 def test_another_seed_chooses_independently(filled: Registry) -> None:

@@ -31,22 +31,23 @@ class Report:
 
 
 def run_generations(
-    bed: TestBed, schedule: Schedule, pool: Pool, generations: int, repeats: int, seed: int
+    bed: TestBed, schedule: Schedule, pool: Pool, generations: int, seed: int, first: int = 1
 ) -> Iterator[Report]:
     """Run the generations of one arm; what each is trained on is what the schedule draws from the pool.
 
     Args:
+        pool: holds the human samples, and what generations before the first wrote.
         seed: of all randomness; arms of one seed share the streams of each generation and role.
     Raises:
         Shortfall: the schedule asks for more than the pool has.
         Degenerate: a generation has too few samples to fit a model to.
     """
-    pool.add(bed.real(schedule.real(generations), repeats, stream(seed, 0, "real")), 0, None)
     model: Model | None = None
-    for generation in range(1, generations + 1):
+    for generation in range(first, generations + 1):
         drawn = pool.draw(schedule.mix(generation))
         model = bed.fit(drawn.samples, drawn.weights, model, stream(seed, generation, "fit"))
         measures = bed.measure(model, drawn.samples)
+        pool.record(generation, drawn)
         yield Report(generation, drawn.counts, measures, _failed(measures), drawn.mix)
         if generation < generations:
             rng = stream(seed, generation, "write")
@@ -54,7 +55,7 @@ def run_generations(
                 written = bed.edit(model, drawn.samples, schedule.edited, rng)
             else:
                 written = bed.sample(model, schedule.writes(generation), rng)
-            pool.add(written, generation, model)
+            pool.add(written, generation)
 
 
 def _failed(measures: Measures) -> int:

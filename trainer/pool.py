@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from provenance.origin import Origin
 from registry.mix import MixSpec, Stratum, quotas
+from registry.where import Condition, Node
 from trainer.streams import stream
-from trainer.testbed import Floats, Model, Samples
+from trainer.testbed import Floats, Samples
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class Pool(Protocol):
             Shortfall: there is less than a stratum needs.
         """
 
-    def add(self, samples: Samples, generation: int, model: Model | None) -> None:
+    def record(self, generation: int, drawn: Draw) -> None:
+        """Note that the model of a generation has learnt from what was drawn."""
+
+    def add(self, samples: Samples, generation: int) -> None:
         """Take in what the model of a generation wrote, human samples as generation 0."""
 
 
@@ -62,7 +67,10 @@ class ArrayPool:
         """How many samples there are of each repeat."""
         return max((end for _, end in self.blocks.values()), default=0)
 
-    def add(self, samples: Samples, generation: int, model: Model | None) -> None:
+    def record(self, generation: int, drawn: Draw) -> None:
+        pass  # arrays have no lineage
+
+    def add(self, samples: Samples, generation: int) -> None:
         start, end = self.size, self.size + samples.shape[1]
         if end > self.held.shape[1]:
             grown = np.empty((samples.shape[0], max(end, 2 * start), *samples.shape[2:]), samples.dtype)
@@ -87,8 +95,13 @@ class ArrayPool:
     def _places(self, stratum: Stratum) -> list[tuple[int, int]]:
         """Where the samples of a stratum stand: whole generations, neighbours joined."""
         joined: list[tuple[int, int]] = []
+        turns = sorted({0, 1, *_turns(stratum.where.tree)})  # between those, what holds of one generation holds of all
+        known: dict[tuple[int, int], bool] = {}
         for generation, (start, end) in self.blocks.items():
-            if not stratum.where.holds(self._provenance(generation)):
+            between = bisect_left(turns, generation), bisect_right(turns, generation)
+            if between not in known:
+                known[between] = stratum.where.holds(self._provenance(generation))
+            if not known[between]:
                 continue
             if joined and joined[-1][1] == start:
                 joined[-1] = (joined[-1][0], end)
@@ -114,19 +127,29 @@ class ArrayPool:
         counts: dict[int, int],
     ) -> NDArray[Any]:
         """So many samples of a stratum, other ones in each repeat; all of them in their order."""
-        if stratum.seed is not None and len(places) == 1 and places[0] == self.blocks.get(0):
+        if stratum.seed is not None:
+            assert places == [self.blocks[0]], "only human samples are chosen by a seed of their own"
             counts[0] += quota
             return self._human(stratum.seed)[:, stratum.skip : stratum.skip + quota]
-        if quota == sum(end - start for start, end in places):
-            chosen = _joined([self.held[:, start:end] for start, end in places])
-            counted = np.concatenate([np.arange(start, end) for start, end in places])[None]
+        inside = np.concatenate([np.arange(start, end) for start, end in places])
+        if quota == len(inside):
+            chosen = inside[None]
+            taken = _joined([self.held[:, start:end] for start, end in places])
         else:
-            inside = np.concatenate([np.arange(start, end) for start, end in places])
-            counted = inside[distinct(len(inside), quota, len(self.held), stream(seed, index, "draw"))]
-            chosen = self.held[np.arange(len(self.held))[:, None], counted]
-        for generation, (start, end) in self.blocks.items():
-            counts[generation] += round(float(((counted >= start) & (counted < end)).sum(axis=1).mean()))
-        return chosen
+            chosen = inside[distinct(len(inside), quota, len(self.held), stream(seed, index, "draw"))]
+            taken = self.held[np.arange(len(self.held))[:, None], chosen]
+        for generation, count in zip(self.blocks, self._counted(chosen), strict=True):
+            counts[generation] += count
+        return taken
+
+    def _counted(self, chosen: NDArray[np.int64]) -> list[int]:
+        """How many samples of each generation are chosen, on average over repeats, rounded to the sum that it is."""
+        repeats, quota = chosen.shape
+        starts = [start for start, _ in self.blocks.values()]
+        block = np.searchsorted(starts, chosen.ravel(), side="right") - 1
+        counts, rest = np.divmod(np.bincount(block, minlength=len(starts)), repeats)
+        counts[np.argsort(-rest, kind="stable")[: quota - counts.sum()]] += 1
+        return [int(count) for count in counts]
 
     def _human(self, seed: int) -> NDArray[Any]:
         if seed not in self.shuffled:
@@ -136,6 +159,13 @@ class ArrayPool:
             )
             self.shuffled[seed] = self.held[np.arange(len(self.held))[:, None], order]
         return self.shuffled[seed]
+
+
+def _turns(node: Node) -> set[float]:
+    """The numbers that a filter compares with."""
+    if isinstance(node, Condition):
+        return {value for value in node.values if not isinstance(value, str)}
+    return set().union(*map(_turns, node.parts))
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

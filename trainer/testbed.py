@@ -6,7 +6,7 @@ Each stands in a file of its own in `trainer/testbeds/`, whose name is its name;
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from inspect import isabstract
 from pkgutil import iter_modules
@@ -45,7 +45,8 @@ class TestBed(BaseModel, ABC):
 
     vectorised: ClassVar[bool] = True
     unit: ClassVar[str] = "samples"
-    needs_registry: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = False
+    """Whether its samples are texts, which a registry can hold."""
 
     @abstractmethod
     def real(self, size: int, repeats: int, rng: np.random.Generator) -> Samples:
@@ -77,6 +78,19 @@ class TestBed(BaseModel, ABC):
     @abstractmethod
     def measure(self, model: Model, samples: Samples) -> Measures:
         """How far a model, fitted to samples, is from the truth."""
+
+    def parameters(self) -> dict[str, Any]:
+        """What it was made with, as plain JSON, without texts."""
+        return {"testbed": name_of(self), **self.model_dump(mode="json", exclude={"held_out"})}
+
+    def grounded(self, human: Callable[[], Iterable[str]], held_out: Sequence[str]) -> TestBed:
+        """The test-bed with its truth from a registry, for one that works on texts.
+
+        Args:
+            human: gives the human texts of the registry that are not held out.
+            held_out: human texts that no model learns from.
+        """
+        return self
 
     def theory(self, schedule: str, size: int, generation: int) -> dict[str, float]:
         """What is expected of metrics, exactly, where a closed form is known.

@@ -40,14 +40,14 @@ class Gaussian(TestBed):
 
     dim: int = Field(default=1, ge=1, le=64)
     biased: bool = False
-    sigma: float = Field(default=1.0, gt=0)
+    sigma: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     truth: Literal["gaussian", "bimodal"] = "gaussian"
     infinite: bool = False
     shrink: float = Field(default=0.0, ge=0, lt=1)
 
     def real(self, size: int, repeats: int, rng: np.random.Generator) -> NDArray[Any]:
         if self.infinite:
-            return _sigma_points(self._true(repeats), size)
+            return _exact(self._true(repeats), size)
         noise = rng.standard_normal((repeats, size, self.dim))
         if self.truth == "bimodal":
             noise = (noise + rng.choice([-1.0, 1.0], (repeats, size, 1))) / sqrt(2)
@@ -72,11 +72,13 @@ class Gaussian(TestBed):
         centred = samples - mean[:, None]
         covariance = np.einsum("rsd,rse,s->rde", centred, centred, share, optimize=False)
         correction = 1 - lost * float(share @ share)  # for equal shares (size - 1) / size
+        if correction < 1e-9:
+            raise Degenerate("2 samples or more that weigh something", "1", "give a larger --size, or another --weight")
         return Normal(mean, covariance * ((1 - self.shrink) / correction))
 
     def sample(self, model: Normal, size: int, rng: np.random.Generator) -> Floats:
         if self.infinite:
-            return _sigma_points(model, size)
+            return _exact(model, size)
         noise = rng.standard_normal((len(model.mean), size, self.dim))
         if self.dim == 1:
             noise *= np.sqrt(model.covariance)
@@ -130,12 +132,24 @@ def _root(covariance: Floats) -> Floats:
     return root
 
 
-def _sigma_points(model: Normal, size: int) -> NDArray[Any]:
+def exact_design(size: int, dim: int) -> Floats:
+    """As many points, of which mean and covariance, divided by their number, are exactly 0 and 1, (size, dim).
+
+    The columns of a cosine transform after the constant one.
+
+    Raises:
+        Degenerate: there are too few points for that.
+    """
+    if size <= dim:
+        raise Degenerate(f"{dim + 1} samples or more to have an exact covariance", f"{size}", "give a larger --size")
+    design: Floats = sqrt(2) * np.cos(np.pi / size * np.outer(np.arange(size) + 0.5, np.arange(1, dim + 1)))
+    return design
+
+
+def _exact(model: Normal, size: int) -> Floats:
     """As many samples, of which mean and covariance, divided by their number, are exactly those of a model."""
-    dim = model.mean.shape[1]
-    pairs = -(-size // (2 * dim))
-    steps = sqrt(dim) * _root(model.covariance)  # (repeats, dim, dim), a step a row
-    return np.tile(np.concatenate([model.mean[:, None] + steps, model.mean[:, None] - steps], axis=1), (1, pairs, 1))
+    samples: Floats = model.mean[:, None] + exact_design(size, model.mean.shape[1]) @ _root(model.covariance)
+    return samples
 
 
 def _c4(size: int) -> float:

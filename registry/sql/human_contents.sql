@@ -1,0 +1,6 @@
+-- human_contents: the texts of human documents, one for each, that nothing holds out or withdraws.
+SELECT content
+FROM document
+JOIN text USING (text_id)
+WHERE origin = 'human' AND content IS NOT NULL AND text_id NOT IN (SELECT text_id FROM holdout)
+ORDER BY document.digest

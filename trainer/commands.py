@@ -1,0 +1,264 @@
+"""Commands of the experiment: run arms generation by generation, and report what came of them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provenance.console import Size, json_option, progress, say, show_json, show_table
+from provenance.errors import ProvError
+
+if TYPE_CHECKING:
+    from registry.registry import Registry
+    from trainer.experiment import Experiment
+    from trainer.results import Results
+    from trainer.verdict import Point, Verdict
+
+FIELDS = ("testbed", "schedule", "generations", "size", "repeats")
+
+
+@click.command()
+@click.option("--testbed", metavar="NAME[:KEY=VALUE…]", help="What learns: gaussian, or gaussian:dim=2:biased=true.")
+@click.option("--schedule", metavar="NAME[:KEY=VALUE…],…", help="What each generation learns from, an arm each.")
+@click.option("--generations", type=click.IntRange(min=1), help="How many generations.  [default: 10]")
+@click.option("--size", type=Size(), help="Samples that the first generation learns from.  [default: 100]")
+@click.option("--repeats", type=click.IntRange(min=1), help="Repeats of each arm.  [default: 30]")
+@click.option("--seed", metavar="N[,N…]", help="Seeds; with --spec, the one to run.  [default: 0]")
+@click.option("--spec", type=click.Path(path_type=Path), help="An experiment in YAML; a list is a grid.")
+@click.option("--name", help="What to call the experiment.  [default: experiment]")
+@click.option("--only", metavar="ARM", help="Run this arm alone.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what each generation will learn from, and run nothing.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Arms at a time; no number depends on it.  [default: cores]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the results in this Parquet file.")
+@click.option("--registry", metavar="FILE", help="Keep them in this registry instead.  [default: $PROV_DB, if set]")
+@json_option
+@click.pass_context
+def simulate(
+    context: click.Context,
+    /,
+    spec: Path | None,
+    seed: str | None,
+    name: str | None,
+    only: str | None,
+    only_plan: bool,
+    jobs: int | None,
+    output: Path | None,
+    registry: str | None,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Run generations of models, each learning from what a schedule draws of those before.
+
+    Results go into the registry, where one is named, else into a Parquet file; interrupted, the same command goes on.
+
+    \b
+    Example:  prov simulate --testbed gaussian --schedule replace,accumulate --generations 100 --repeats 2000
+    """
+    from registry.registry import Registry
+    from trainer.simulate import plan
+
+    experiment = _experiment(spec, {"name": name, "seed": None if spec else seed, **fields})
+    where = None if output else registry or context.find_root().obj or os.environ.get("PROV_DB")
+    held = Registry.open(where, read_only=only_plan) if where else None
+    try:
+        if only_plan:
+            _show_plan(plan(experiment, held), as_json)
+            return
+        chosen = _number(seed) if spec and seed else None
+        results = _run(experiment, held, output, only, chosen, jobs or os.cpu_count() or 1)
+    finally:
+        if held:
+            held.close()
+    _show(results, only, as_json)
+
+
+def _run(
+    experiment: Experiment, held: Registry | None, output: Path | None, only: str | None, seed: int | None, jobs: int
+) -> Results:
+    from trainer.keeping import InFile, InRegistry, Keeper
+    from trainer.simulate import simulate
+
+    path = output or Path(f"{experiment.name}-{experiment.digest.hex()[:8]}.parquet")
+    keeper: Keeper = InRegistry(held, experiment) if held else InFile(path, experiment, _command_line())
+    done = keeper.done()
+    waiting = [cell for cell in experiment.cells(only, seed) if (cell.arm.name, cell.first) not in done]
+    generations = sum(cell.arm.generations for cell in waiting)
+    with progress(generations, "generations") as advance:
+        results = simulate(experiment, keeper, held, only=only, seed=seed, jobs=jobs, progress=advance)
+    where = f"experiment {experiment.digest.hex()[:12]} of {held.path}" if held else str(path)
+    say(f"{len(results.measurements):,} measurements in {where}" + ("" if waiting else ", all of them held already"))
+    return results
+
+
+def _experiment(spec: Path | None, fields: dict[str, Any]) -> Experiment:
+    """The experiment of a file, or that of the options."""
+    import yaml
+
+    from trainer.experiment import Experiment
+
+    given = {field: value for field, value in fields.items() if value is not None}
+    if spec is None:
+        given |= {field: _choices(given[field]) for field in ("testbed", "schedule") if field in given}
+        seeds = given.pop("seed", "0")
+        return Experiment.of_grid(given | {"seed": [_number(seed) for seed in seeds.split(",")]})
+    if given:
+        raise ProvError(f"--{min(given)} and --spec both say what the experiment is: leave one out, or edit {spec}")
+    try:
+        told = yaml.safe_load(spec.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProvError(
+            f"cannot read {spec}: {error.strerror}: name a YAML file that describes an experiment"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProvError(f"{spec} is no YAML: {str(error).splitlines()[0]}; mend it") from error
+    if not isinstance(told, dict):
+        raise ProvError(f"{spec} holds no fields: wanted such as `schedule: [replace, accumulate]`")
+    return Experiment.of_grid(told)
+
+
+def _number(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise ProvError(f"--seed has {text.strip()!r}, wanted a whole number such as 7, or some with commas between")
+    return int(text)
+
+
+def _choices(text: str) -> list[Any]:
+    """`replace,fixed-ratio:real_frac=0.1` as names, and mappings where there are parameters."""
+    import yaml
+
+    choices: list[Any] = []
+    for one in text.split(","):
+        name, *pairs = one.strip().split(":")
+        if wrong := [pair for pair in pairs if "=" not in pair]:
+            raise ProvError(f"{one.strip()!r} has {wrong[0]!r}, wanted KEY=VALUE, as in fixed-ratio:real_frac=0.1")
+        parameters = dict(pair.split("=", 1) for pair in pairs)
+        choices.append({"name": name} | {key: yaml.safe_load(value) for key, value in parameters.items()} or name)
+        if not parameters:
+            choices[-1] = name
+    return choices
+
+
+def _show_plan(plans: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        show_json(plans)
+        return
+    shown = [
+        {
+            "arm": plan["arm"],
+            "human texts": plan["human_needed"],
+            "used again from generation": plan["human_repeats_from"],
+            "learns from, first": _learns(plan["generations"], 0),
+            "last": _learns(plan["generations"], -1),
+            "about s": round(plan["seconds"], 1),
+            "runs out": plan["runs_out"],
+        }
+        for plan in plans
+    ]
+    show_table(shown)
+
+
+def _learns(generations: list[dict[str, Any]], index: int) -> str:
+    if not generations:
+        return "–"
+    row = generations[index]
+    return f"{row['human']:,} human + {row['written']:,} written"
+
+
+def _show(results: Results, only: str | None, as_json: bool) -> None:
+    from trainer.verdict import judge
+
+    verdicts = judge(results)
+    if only:
+        verdicts = [verdict for verdict in verdicts if verdict.arm == only]
+    if as_json:
+        show_json({"experiment": results.experiment, "verdicts": [verdict.summary() for verdict in verdicts]})
+        return
+    show_table([_row(verdict) for verdict in verdicts])
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    first, last = verdict.points[0], verdict.points[-1]
+    return {
+        "arm": verdict.arm,
+        "measure": verdict.metric,
+        f"generation {first.generation}": _interval(first),
+        f"generation {last.generation}": _interval(last),
+        "worse than the baseline": verdict.worse.said,
+        "last half": verdict.trend.said,
+        "theory": verdict.theory.said if verdict.theory else None,
+        "failed": verdict.failed,
+    }
+
+
+def _interval(point: Point) -> str:
+    if point.mean is None:
+        return "–"
+    return f"{point.mean:.4g}" if point.low is None else f"{point.mean:.4g} [{point.low:.4g}, {point.high:.4g}]"
+
+
+@click.command()
+@click.argument("results")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it.  [default: RESULTS.html]")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FOLDER", help="Write a picture of each measure too.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Write the measurements as Parquet too.")
+@click.option("--registry", metavar="FILE", help="The registry that holds the experiment.  [default: $PROV_DB, if set]")
+@json_option
+@click.pass_context
+def report(
+    context: click.Context,
+    /,
+    results: str,
+    output: Path | None,
+    svg: Path | None,
+    data: Path | None,
+    registry: str | None,
+    as_json: bool,
+) -> None:
+    """Report RESULTS, a file that `prov simulate` wrote or an experiment of a registry, as one page of HTML.
+
+    The page needs no network: its scripts are in it.
+
+    Example:  prov report experiment-1f2e3d4c.parquet -o report.html
+    """
+    from trainer.report import report as page
+    from trainer.report import write_data, write_svg
+
+    found = _find(results, registry or context.find_root().obj or os.environ.get("PROV_DB"))
+    target = output or Path(f"{found.experiment['name']}.html")
+    if not target.parent.is_dir():
+        raise ProvError(f"no folder {target.parent} to write {target.name} in: make it first")
+    command = found.experiment.get("command")
+    target.write_text(page(found, command=command), encoding="utf-8")
+    written = [target]
+    if svg:
+        written += write_svg(found, svg)
+    if data:
+        write_data(found, data)
+        written.append(data)
+    if as_json:
+        show_json({"experiment": found.experiment["digest"], "written": [str(path) for path in written]})
+    else:
+        for path in written:
+            click.echo(path)
+
+
+def _find(wanted: str, registry: str | None) -> Results:
+    from registry.registry import Registry
+    from trainer.experiment import Experiment
+    from trainer.keeping import InRegistry, read_results
+
+    if registry is None or Path(wanted).is_file():
+        return read_results(Path(wanted))
+    with Registry.open(registry, read_only=True) as held:
+        spec = held.find_experiment(wanted)["spec"]
+        return InRegistry(held, Experiment.model_validate(spec)).close()
+
+
+def _command_line() -> str:
+    """The command as a person would type it again."""
+    return shlex.join(["prov", *sys.argv[1:]])

@@ -1,0 +1,274 @@
+"""An experiment: arms to be compared, each a test-bed under a schedule, and how its cells are run."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from provenance.errors import ProvError, listed
+from provenance.origin import canonical
+from registry.mix import MAX_SEED
+from registry.registry import Registry
+from trainer.loop import Report, run_generations
+from trainer.pool import ArrayPool
+from trainer.registry_pool import RegistryPool
+from trainer.results import MEASUREMENT
+from trainer.schedule import Schedule, make_schedule
+from trainer.streams import stream
+from trainer.testbed import TestBed, make_testbed
+
+Choice = dict[str, Any]
+"""A test-bed or a schedule: its name and its parameters."""
+
+
+class Arm(BaseModel):
+    """One test-bed under one schedule, whose repeats are to be compared with those of other arms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    testbed: str
+    testbed_parameters: Choice = {}
+    schedule: str
+    schedule_parameters: Choice = {}
+    generations: int = Field(ge=1)
+    size: int = Field(ge=1)
+    repeats: int = Field(ge=1)
+
+    def bed(self) -> TestBed:
+        return make_testbed(self.testbed, self.testbed_parameters)
+
+    def scheduled(self, seed: int) -> Schedule:
+        return make_schedule(self.schedule, self.size, seed, self.schedule_parameters)
+
+    def theory(self) -> list[dict[str, Any]]:
+        """What is expected of metrics, where a closed form is known for this arm."""
+        if self.schedule_parameters:
+            return []
+        bed = self.bed()
+        return [
+            {"generation": generation, "metric": metric, "value": float(value)}
+            for generation in range(1, self.generations + 1)
+            for metric, value in bed.theory(self.schedule, self.size, generation).items()
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """The arm as plain JSON."""
+        return self.model_dump(mode="json")
+
+
+class Cell(BaseModel):
+    """What is run, and stored, as a whole: the repeats of an arm and seed, or one where they cannot be run together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arm: Arm
+    seed: int
+    first: int = Field(description="the number of its first repeat, in the arm")
+    repeats: int
+
+    @property
+    def stream_seed(self) -> int:
+        """The seed of its streams: cells that hold one repeat of several have one each."""
+        alone = self.repeats == self.arm.repeats
+        return self.seed if alone else _seed("prov-repeat-1", self.seed, self.first % self.arm.repeats)
+
+    def run(self, bed: TestBed) -> Iterator[Report]:
+        """Run its generations with samples in memory, one after another."""
+        schedule, seed = self.scheduled(), self.stream_seed
+        pool = ArrayPool(seed, edited=bool(schedule.edited))
+        pool.add(bed.real(schedule.real(self.arm.generations), self.repeats, stream(seed, 0, "real")), 0)
+        return run_generations(bed, schedule, pool, self.arm.generations, seed)
+
+    def run_in(self, held: Registry, bed: TestBed, experiment: str, last: int) -> Iterator[Report]:
+        """Run its generations through a registry, from the first of which it lacks measurements or texts.
+
+        Args:
+            experiment: what the sources of the texts begin with.
+            last: the last generation of which there are measurements.
+        """
+        schedule, seed = self.scheduled(), self.stream_seed
+        scope, human = f"{experiment}/{self.arm.name}/{self.first}", schedule.real(self.arm.generations)
+        pool = RegistryPool(held, scope, bed.parameters(), human, seed)
+        first = min(last + 1, self.arm.generations)
+        while first > 1 and not pool.holds(first - 1):
+            first -= 1
+        return run_generations(bed, schedule, pool, self.arm.generations, seed, first)
+
+    def scheduled(self) -> Schedule:
+        return self.arm.scheduled(self.stream_seed)
+
+    def measured(self, reports: Sequence[Report]) -> pa.Table:
+        """What its generations measured, as rows of `results.MEASUREMENT`."""
+        parts = [pa.Table.from_batches([], MEASUREMENT)]
+        for report in reports:
+            for metric, values in report.measures.items():
+                columns = {
+                    "arm": pa.repeat(self.arm.name, len(values)),
+                    "generation": pa.repeat(pa.scalar(report.generation, pa.int32()), len(values)),
+                    "repeat": pa.array(self.first + np.arange(len(values)), pa.int32()),
+                    "metric": pa.repeat(metric, len(values)),
+                    "value": pa.array(values, pa.float64()),
+                }
+                parts.append(pa.table(columns, MEASUREMENT))
+        return pa.concat_tables(parts).combine_chunks()
+
+
+class Experiment(BaseModel):
+    """Arms that are run and compared, with their seeds; the spec is the config and the record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "experiment"
+    arms: tuple[Arm, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = (0,)
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds) or any(not 0 <= seed <= MAX_SEED for seed in seeds):
+            raise ValueError(f"seeds are {seeds}, they are to differ and be from 0 to 2^53 - 1")
+        return seeds
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What identifies the experiment (32 bytes)."""
+        return hashlib.sha256(canonical(["prov-experiment-1", self.model_dump(mode="json")])).digest()
+
+    def plain(self) -> dict[str, Any]:
+        """The experiment as plain JSON, with what theory expects of its arms."""
+        arms = [arm.plain() | {"seeds": list(self.seeds), "theory": arm.theory()} for arm in self.arms]
+        return {"name": self.name, "digest": self.digest.hex(), "arms": arms}
+
+    def cells(self, only: str | None = None, seed: int | None = None) -> list[Cell]:
+        """What there is to run, all or that of one arm or seed.
+
+        Raises:
+            ProvError: there is no such arm, or no such seed.
+        """
+        if only is not None and only not in (names := [arm.name for arm in self.arms]):
+            raise ProvError(f"no arm {only!r}: there is {listed(names)}")
+        if seed is not None and seed not in self.seeds:
+            raise ProvError(f"no seed {seed}: there is {listed(self.seeds)}")
+        return [
+            cell
+            for arm in self.arms
+            for index, own in enumerate(self.seeds)
+            if only in (None, arm.name) and seed in (None, own)
+            for cell in _cells(arm, own, index * arm.repeats)
+        ]
+
+    @classmethod
+    def of_grid(cls, spec: Mapping[str, Any]) -> Experiment:
+        """The experiment of a spec in which any field may be a list, of which each combination is an arm.
+
+        Fields are `name, testbed, schedule, generations, size, repeats, seed`; a test-bed or a schedule is a name or a
+        mapping of its `name` and parameters, which may be lists too. The lists under `zip` are walked together.
+
+        Raises:
+            ProvError: a field is unknown or does not fit.
+
+        >>> [arm.name for arm in Experiment.of_grid({"testbed": "gaussian", "schedule": ["replace", "fresh"]}).arms]
+        ['replace', 'fresh']
+        """
+        spec = dict(spec)
+        name, seeds = str(spec.pop("name", "experiment")), _listed(spec.pop("seed", 0))
+        together = spec.pop("zip", {})
+        if unknown := {*spec, *together} - set(_DEFAULTS):
+            raise ProvError(
+                f"an experiment has no field {min(unknown)!r}: there is name, seed, zip, {', '.join(_DEFAULTS)}"
+            )
+        fields = {field: spec.get(field, default) for field, default in _DEFAULTS.items() if field not in together}
+        combined = [
+            dict(zip(fields, values, strict=True)) for values in itertools.product(*map(_choices, fields.values()))
+        ]
+        combinations = [one | walked for one in combined for walked in _walked(together)]
+        varied = [field for field in _DEFAULTS if len({repr(one[field]) for one in combinations}) > 1]
+        try:
+            arms = [_arm(one, varied) for one in combinations]
+            return cls(name=name, arms=tuple(arms), seeds=tuple(seeds))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ProvError(f"the experiment does not fit: {where} is {first['input']!r}: {first['msg']}") from error
+
+
+_DEFAULTS: dict[str, Any] = {
+    "testbed": "gaussian",
+    "schedule": ["replace", "accumulate"],
+    "generations": 10,
+    "size": 100,
+    "repeats": 30,
+}
+
+
+def _seed(tag: str, *parts: int) -> int:
+    return int.from_bytes(hashlib.sha256(canonical([tag, *parts])).digest()[:8]) & MAX_SEED
+
+
+def _cells(arm: Arm, seed: int, first: int) -> list[Cell]:
+    together = arm.bed().vectorised
+    numbers, repeats = ([first], arm.repeats) if together else (range(first, first + arm.repeats), 1)
+    return [Cell(arm=arm, seed=seed, first=number, repeats=repeats) for number in numbers]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _choices(value: Any) -> list[Any]:
+    """All values of a field: those of a list, and of a mapping each combination of its lists."""
+    if isinstance(value, Mapping):
+        return [dict(zip(value, held, strict=True)) for held in itertools.product(*map(_listed, value.values()))]
+    if isinstance(value, list | tuple):
+        return [choice for one in value for choice in _choices(one)]
+    return [value]
+
+
+def _walked(together: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The values of fields that are walked together."""
+    lists = {field: [choice for one in _listed(held) for choice in _choices(one)] for field, held in together.items()}
+    if len(lengths := {len(held) for held in lists.values()}) > 1:
+        raise ProvError(
+            f"the lists under zip have lengths {listed(sorted(map(str, lengths)))}: make them equal, or take one out"
+        )
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)] if lists else [{}]
+
+
+def _arm(fields: Mapping[str, Any], varied: Sequence[str]) -> Arm:
+    """An arm with a name of what it differs in from the others."""
+    (testbed, testbed_parameters), (schedule, parameters) = _named(fields["testbed"]), _named(fields["schedule"])
+    said = [_label(fields["schedule"])] + [_label(fields["testbed"])] * ("testbed" in varied)
+    said += [f"{field}={fields[field]}" for field in ("generations", "size", "repeats") if field in varied]
+    arm = Arm(
+        name=", ".join(said),
+        testbed=testbed,
+        testbed_parameters=testbed_parameters,
+        schedule=schedule,
+        schedule_parameters=parameters,
+        generations=fields["generations"],
+        size=fields["size"],
+        repeats=fields["repeats"],
+    )
+    arm.bed(), arm.scheduled(0)  # whose parameters are checked here
+    return arm
+
+
+def _named(choice: str | Mapping[str, Any]) -> tuple[str, Choice]:
+    """The name of a test-bed or schedule, and its parameters."""
+    parameters = {"name": choice} if isinstance(choice, str) else dict(choice)
+    if "name" not in parameters:
+        raise ProvError(f"a test-bed or schedule has no name among {listed(parameters)}: say its name")
+    return str(parameters.pop("name")), parameters
+
+
+def _label(choice: str | Mapping[str, Any]) -> str:
+    name, parameters = _named(choice)
+    return " ".join([name, *(f"{key}={value}" for key, value in parameters.items())])

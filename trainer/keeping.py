@@ -1,0 +1,118 @@
+"""Keeping: where the results of an experiment are put, cell by cell, so that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from provenance.errors import ProvError
+from provenance.origin import canonical
+from registry.registry import Registry
+from trainer.experiment import Cell, Experiment
+from trainer.results import EXPERIMENT, MEASUREMENT, ORDER, Results
+
+
+class Keeper(Protocol):
+    """Keeps the measurements of an experiment."""
+
+    def done(self) -> dict[tuple[str, int], int]:
+        """The last generation that is kept already of each repeat, by the name of its arm and its number."""
+
+    def put(self, cell: Cell, measured: pa.Table) -> None:
+        """Keep what a cell measured, whole or not at all."""
+
+    def close(self) -> Results:
+        """All that is kept, when nothing more comes for now."""
+
+
+class InFile:
+    """A Parquet file; what is done before the end stands beside it, in a folder of parts."""
+
+    def __init__(self, path: Path, experiment: Experiment, command: str | None = None) -> None:
+        if not path.parent.is_dir():
+            raise ProvError(f"no folder {path.parent} to write {path.name} in: make it first")
+        self.path, self.experiment = path, experiment
+        self.told = experiment.plain() | {"command": command}
+        self.parts = path.with_name(f".{path.name}.parts")
+        self.held = MEASUREMENT.empty_table()
+        if path.exists():
+            self.held = self._check(read_results(path)).measurements
+        for part in sorted(self.parts.glob("*.parquet")) if self.parts.is_dir() else ():
+            self.held = pa.concat_tables([self.held, self._check(read_results(part)).measurements])
+
+    def _check(self, found: Results) -> Results:
+        if found.experiment["digest"] != self.experiment.digest.hex():
+            raise ProvError(
+                f"{self.path} holds another experiment, {found.experiment['name']} {found.experiment['digest'][:12]}: "
+                "name another file, or remove it"
+            )
+        return found
+
+    def done(self) -> dict[tuple[str, int], int]:
+        last = self.held.group_by(["arm", "repeat"]).aggregate([("generation", "max")]).to_pylist()
+        return {(row["arm"], row["repeat"]): row["generation_max"] for row in last}
+
+    def put(self, cell: Cell, measured: pa.Table) -> None:
+        name = hashlib.sha256(canonical(cell.model_dump(mode="json"))).hexdigest()[:16]
+        self.parts.mkdir(exist_ok=True)
+        self._write(self.parts / f"{name}.parquet", measured)
+        self.held = pa.concat_tables([self.held, measured])
+
+    def _write(self, path: Path, measurements: pa.Table) -> None:
+        unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
+        try:
+            pq.write_table(Results(self.told, measurements).table(), unfinished)
+            os.replace(unfinished, path)
+        except OSError as error:
+            raise ProvError(f"cannot write {path}: {error.strerror or error}; make room for it") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def close(self) -> Results:
+        results = Results(self.told, self.held.sort_by(ORDER))
+        if len(self.held):
+            self._write(self.path, results.measurements)
+        shutil.rmtree(self.parts, ignore_errors=True)
+        return results
+
+
+def read_results(path: Path) -> Results:
+    """The results in a Parquet file.
+
+    Raises:
+        ProvError: there is none, or it is no file of results.
+    """
+    if not path.is_file():
+        raise ProvError(f"no results at {path}: name a file that `prov simulate` wrote")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ProvError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    if EXPERIMENT not in (table.schema.metadata or {}):
+        raise ProvError(f"{path} holds no results: name a file that `prov simulate` wrote")
+    return Results.of_table(table)
+
+
+class InRegistry:
+    """The tables of a registry."""
+
+    def __init__(self, held: Registry, experiment: Experiment) -> None:
+        self.held, self.experiment = held, experiment
+
+    def done(self) -> dict[tuple[str, int], int]:
+        return self.held.measured_repeats(self.experiment.digest)
+
+    def put(self, cell: Cell, measured: pa.Table) -> None:
+        self.held.measure(
+            self.experiment.digest, self.experiment.name, self.experiment.model_dump(mode="json"), measured
+        )
+
+    def close(self) -> Results:
+        return Results(self.experiment.plain(), self.held.measurements(self.experiment.digest).cast(MEASUREMENT))
