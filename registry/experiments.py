@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from provenance.errors import Ambiguous, NotFound
 from provenance.origin import canonical
+from registry.lineage import find_manifest
 from registry.store import Store
 
 
@@ -57,3 +58,29 @@ def find_experiment(store: Store, wanted: str) -> dict[str, Any]:
     if len(found) > 1:
         raise Ambiguous("experiment", wanted, (row["digest"][:12] for row in found))
     return found[0] | {"spec": json.loads(found[0]["spec"])}
+
+
+# -- what models learn from
+
+
+def human_texts(store: Store) -> list[str]:
+    """The texts of human documents that nothing holds out, in the order of the documents' digests."""
+    return [text for (text,) in store.ask("human_contents")]
+
+
+def held_out_texts(store: Store) -> list[str]:
+    """The human texts that are held out, in the order of their digests."""
+    return [text for (text,) in store.ask("held_out_texts")]
+
+
+def drawable(store: Store, model: str) -> int:
+    """How many documents a model of a name has written whose texts no rule keeps out of mixes."""
+    store.run("stage_withdrawn")
+    count: int = store.ask_value("count_drawable", name=model)
+    return count
+
+
+def strata(store: Store, mix: str) -> list[int]:
+    """Of which stratum of its spec each text of a mix is, in its order; as many as there are texts left."""
+    mix_id, _ = find_manifest(store, mix)
+    return [stratum for (stratum,) in store.ask("mix_strata", mix_id=mix_id)]

@@ -147,7 +147,7 @@ def test_each_command_that_needs_a_registry_is_tried_without_one() -> None:
     tried = {
         " ".join(arguments[:2]) if arguments[0] in ("record", "audit") else arguments[0] for arguments in NEEDS_REGISTRY
     }
-    assert tried == set(COMMANDS) - {"init"}
+    assert tried == set(COMMANDS) - {"init", "simulate", "report"}
 
 
 @pytest.mark.parametrize("arguments", NEEDS_REGISTRY, ids=" ".join)
@@ -396,6 +396,19 @@ def test_export_writes_what_mix_drew(prov: Prov, filled: Path, tmp_path: Path) -
     assert [json.loads(line)["text"] for line in lines] == texts
 
 
+def test_export_writes_held_out_texts_in_place_of_a_mix(prov: Prov, filled: Path, tmp_path: Path) -> None:
+    prov("hold-out", "--frac", "0.1", "--name", "test")
+    rows = [json.loads(line) for line in prov("export", "--held-out", "test").stdout.splitlines()]
+    assert [row["provenance"]["origin"] for row in rows] == ["human"] * 5
+    assert (
+        prov("export", "--held-out", "test", "-o", "test.parquet").stderr == "wrote 5 held-out texts to test.parquet\n"
+    )
+    assert pq.read_metadata(tmp_path / "test.parquet").metadata[b"prov.held_out"] == b"test"
+    assert len(prov("export", "--held-out", "test", "--ids").stdout.splitlines()) == 5
+    for wrong in (["export"], ["export", "abcd", "--held-out", "test"]):
+        assert "exactly one of MIX and --held-out" in prov(*wrong, code=2).stderr
+
+
 def test_diff_exits_3_where_mixes_differ(prov: Prov, filled: Path) -> None:
     one, other = (
         json.loads(prov("mix", "--real-frac", share, "--docs", "20", "--json").stdout)["mix"]
@@ -441,6 +454,88 @@ def test_sql_answers_as_table_json_csv_and_parquet(prov: Prov, filled: Path, tmp
     prov("sql", query, "--parquet", "out.parquet")
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 2
     assert "human" in prov("sql", query).stdout
+
+
+def test_sql_spells_digests_in_hex_and_lists_as_json(prov: Prov, filled: Path) -> None:
+    query = "SELECT digest, [1, 2] AS list FROM document ORDER BY rank LIMIT 1"
+    with Registry.open(filled, read_only=True) as held:
+        ((digest, _),) = held.connection.execute(query).fetchall()
+    assert json.loads(prov("sql", query, "--json").stdout) == [{"digest": digest.hex(), "list": [1, 2]}]
+    assert prov("sql", query, "--csv").stdout.splitlines() == ['"digest","list"', f'"{digest.hex()}","[1, 2]"']
+    assert digest.hex() in prov("sql", query).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([" ; "], "there is no statement"),
+        (["SELECT 1 AS a, 2 AS a"], "'a' names two columns"),
+        (["SELECT INTERVAL 1 DAY AS a", "--csv"], "CSV cannot hold the answer"),
+        (["SELECT 1", "--parquet", ""], "is no file that can be replaced"),
+        (["SELECT 1", "--parquet", "/dev/null"], "is no file that can be replaced"),
+        (["SELECT 1", "--parquet", "nowhere/out.parquet"], "no folder nowhere"),
+        (["SELECT union_value(a := 1)", "--parquet", "there.parquet"], "what stood there before is as it was"),
+        (["SELECT 1", "--parquet", "corpus.prov"], "is this very registry"),
+    ],
+)
+def test_sql_that_cannot_be_answered_or_written_is_told_in_one_line_and_writes_nothing(
+    prov: Prov, filled: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "there.parquet").write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = prov("sql", *arguments, code=1)
+    assert words in done.stderr
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_argument_that_is_not_utf8_is_told_in_one_line(prov: Prov, filled: Path) -> None:
+    before = filled.read_bytes()
+    for command in (["hold-out", "--frac", "0.1", "--name", "\udcff"], ["snapshot", "\udcff.prov"]):
+        assert "is not UTF-8" in prov(*command, code=1).stderr
+    assert filled.read_bytes() == before
+
+
+def test_an_empty_name_is_no_name_and_never_the_whole_registry(prov: Prov, filled: Path) -> None:
+    """What an unset variable of a script gives."""
+    before = filled.read_bytes()
+    for command in (
+        ["record", "model", "m", "--mix", ""],
+        ["record", "model", "m", "--base", ""],
+        ["audit", "composition", "--mix", ""],
+        ["audit", "stale", ""],
+        ["audit", "contamination", ""],
+        ["declare", "--ids", "", "--origin", "human", "--by", "me"],
+    ):
+        assert prov(*command, code=1).stdout == ""
+    assert filled.read_bytes() == before
+
+
+def test_an_endless_name_is_told_by_its_beginning(prov: Prov, filled: Path) -> None:
+    for command in (["show"], ["audit", "lineage"], ["diff", "a"]):
+        assert len(prov(*command, "x" * 10_000, code=1).stderr) < 1_000
+
+
+@pytest.mark.parametrize("command", [["ls", "documents"], ["audit", "conflicts"]])
+def test_a_limit_beyond_all_there_can_be_is_a_usage_error(prov: Prov, filled: Path, command: list[str]) -> None:
+    assert "is not in the range" in prov(*command, "--limit", "9" * 30, code=2).stderr
+
+
+SPECS = [b"\xff\xfe\xfa", b"a: .nan", b"on: 2020-01-01", b"a: &x [*x]", b"1: 2", b'{"a": "\\ud800"}']
+LONG_SPECS = [b"a: " + b"9" * 40, b"a: " + b"9" * 5_000, b"[" * 5_000]
+
+
+@pytest.mark.parametrize("spec", [*SPECS, *LONG_SPECS], ids=range(9))
+def test_a_spec_that_no_json_can_hold_is_told_in_one_line(
+    prov: Prov, filled: Path, tmp_path: Path, spec: bytes
+) -> None:
+    (tmp_path / "spec.yaml").write_bytes(spec)
+    before = filled.read_bytes()
+    for command in (["record", "model", "m"], ["record", "run", "--model", "gpt"]):
+        done = prov(*command, "--spec", "spec.yaml", code=1)
+        assert len(done.stderr.splitlines()) == 1
+        assert "JSON" in done.stderr
+    assert filled.read_bytes() == before
 
 
 def test_ls_lists_every_kind(prov: Prov, filled: Path) -> None:

@@ -16,6 +16,7 @@ from provenance.errors import ProvError
 if TYPE_CHECKING:
     from registry.registry import Registry
     from trainer.experiment import Experiment
+    from trainer.plan import Plan
     from trainer.results import Results
     from trainer.verdict import Point, Verdict
 
@@ -60,7 +61,7 @@ def simulate(
     Example:  prov simulate --testbed gaussian --schedule replace,accumulate --generations 100 --repeats 2000
     """
     from registry.registry import Registry
-    from trainer.simulate import plan
+    from trainer.plan import plan
 
     experiment = _experiment(spec, {"name": name, "seed": None if spec else seed, **fields})
     where = None if output else registry or context.find_root().obj or os.environ.get("PROV_DB")
@@ -84,7 +85,7 @@ def _run(
     from trainer.simulate import simulate
 
     path = output or Path(f"{experiment.name}-{experiment.digest.hex()[:8]}.parquet")
-    keeper: Keeper = InRegistry(held, experiment) if held else InFile(path, experiment, _command_line())
+    keeper: Keeper = InRegistry(held, experiment) if held else InFile(path, experiment, held, _command_line())
     done = keeper.done()
     waiting = [cell for cell in experiment.cells(only, seed) if (cell.arm.name, cell.first) not in done]
     generations = sum(cell.arm.generations for cell in waiting)
@@ -143,30 +144,33 @@ def _choices(text: str) -> list[Any]:
     return choices
 
 
-def _show_plan(plans: list[dict[str, Any]], as_json: bool) -> None:
+def _show_plan(plans: list[Plan], as_json: bool) -> None:
     if as_json:
-        show_json(plans)
+        show_json([plan.summary() for plan in plans])
         return
     shown = [
         {
-            "arm": plan["arm"],
-            "human texts": plan["human_needed"],
-            "used again from generation": plan["human_repeats_from"],
-            "learns from, first": _learns(plan["generations"], 0),
-            "last": _learns(plan["generations"], -1),
-            "about s": round(plan["seconds"], 1),
-            "runs out": plan["runs_out"],
+            "arm": plan.arm,
+            "human samples": plan.human_needed,
+            "used again from generation": plan.human_again_from,
+            "generation 1 learns from": _learns(plan.learns, 0),
+            "the last": _learns(plan.learns, -1),
+            "about s": round(plan.seconds, 1),
+            "about MB": round(plan.disk_bytes / 1e6, 1),
         }
         for plan in plans
     ]
     show_table(shown)
+    for plan in plans:
+        if plan.runs_out:
+            say(f"{plan.arm} cannot be run to its end: generation {len(plan.learns) + 1}: {plan.runs_out}")
 
 
-def _learns(generations: list[dict[str, Any]], index: int) -> str:
-    if not generations:
+def _learns(learns: list[dict[int, int]], index: int) -> str:
+    if not learns:
         return "–"
-    row = generations[index]
-    return f"{row['human']:,} human + {row['written']:,} written"
+    human = learns[index].get(0, 0)
+    return f"{human:,} human + {sum(learns[index].values()) - human:,} written"
 
 
 def _show(results: Results, only: str | None, as_json: bool) -> None:

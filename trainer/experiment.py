@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from provenance.errors import ProvError, listed
 from provenance.origin import canonical
+from registry.experiments import held_out_texts, human_texts
 from registry.mix import MAX_SEED
 from registry.registry import Registry
 from trainer.loop import Report, run_generations
@@ -45,14 +46,21 @@ class Arm(BaseModel):
     def bed(self) -> TestBed:
         return make_testbed(self.testbed, self.testbed_parameters)
 
+    def grounded(self, held: Registry | None) -> TestBed:
+        """The test-bed, with its truth from a registry where there is one."""
+        bed = self.bed()
+        if held is None:
+            return bed
+        return bed.grounded(lambda: human_texts(held), held_out_texts(held))
+
     def scheduled(self, seed: int) -> Schedule:
         return make_schedule(self.schedule, self.size, seed, self.schedule_parameters)
 
-    def theory(self) -> list[dict[str, Any]]:
+    def theory(self, held: Registry | None = None) -> list[dict[str, Any]]:
         """What is expected of metrics, where a closed form is known for this arm."""
         if self.schedule_parameters:
             return []
-        bed = self.bed()
+        bed = self.grounded(held)
         return [
             {"generation": generation, "metric": metric, "value": float(value)}
             for generation in range(1, self.generations + 1)
@@ -142,9 +150,9 @@ class Experiment(BaseModel):
         """What identifies the experiment (32 bytes)."""
         return hashlib.sha256(canonical(["prov-experiment-1", self.model_dump(mode="json")])).digest()
 
-    def plain(self) -> dict[str, Any]:
-        """The experiment as plain JSON, with what theory expects of its arms."""
-        arms = [arm.plain() | {"seeds": list(self.seeds), "theory": arm.theory()} for arm in self.arms]
+    def plain(self, held: Registry | None = None) -> dict[str, Any]:
+        """The experiment as plain JSON, with what theory expects of its arms, given the registry that they run on."""
+        arms = [arm.plain() | {"seeds": list(self.seeds), "theory": arm.theory(held)} for arm in self.arms]
         return {"name": self.name, "digest": self.digest.hex(), "arms": arms}
 
     def cells(self, only: str | None = None, seed: int | None = None) -> list[Cell]:

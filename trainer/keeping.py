@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from provenance.errors import ProvError
 from provenance.origin import canonical
 from registry.registry import Registry
 from trainer.experiment import Cell, Experiment
+from trainer.plan import learns_from, rows
 from trainer.results import EXPERIMENT, MEASUREMENT, ORDER, Results
 
 
@@ -32,14 +33,24 @@ class Keeper(Protocol):
         """All that is kept, when nothing more comes for now."""
 
 
+def told(experiment: Experiment, held: Registry | None, command: str | None = None) -> dict[str, Any]:
+    """All that is told of an experiment beside its measurements, as `Results.experiment` has it."""
+    plain = experiment.plain(held)
+    for arm, row in zip(experiment.arms, plain["arms"], strict=True):
+        row["plan"] = rows(learns_from(arm)[0])
+    return plain | {"command": command}
+
+
 class InFile:
     """A Parquet file; what is done before the end stands beside it, in a folder of parts."""
 
-    def __init__(self, path: Path, experiment: Experiment, command: str | None = None) -> None:
+    def __init__(
+        self, path: Path, experiment: Experiment, held: Registry | None = None, command: str | None = None
+    ) -> None:
         if not path.parent.is_dir():
             raise ProvError(f"no folder {path.parent} to write {path.name} in: make it first")
         self.path, self.experiment = path, experiment
-        self.told = experiment.plain() | {"command": command}
+        self.told = told(experiment, held, command)
         self.parts = path.with_name(f".{path.name}.parts")
         self.held = MEASUREMENT.empty_table()
         if path.exists():
@@ -115,4 +126,6 @@ class InRegistry:
         )
 
     def close(self) -> Results:
-        return Results(self.experiment.plain(), self.held.measurements(self.experiment.digest).cast(MEASUREMENT))
+        return Results(
+            told(self.experiment, self.held), self.held.measurements(self.experiment.digest).cast(MEASUREMENT)
+        )

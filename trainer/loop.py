@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.pool import Pool
+from provenance.errors import ProvError
+from trainer.pool import Draw, Pool
 from trainer.schedule import Schedule
 from trainer.streams import stream
 from trainer.testbed import Measures, Model, TestBed
+
+ROUNDS = 20
+"""So often a model is asked again for what it wrote and may not be drawn."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,31 @@ def run_generations(
         pool.record(generation, drawn)
         yield Report(generation, drawn.counts, measures, _failed(measures), drawn.mix)
         if generation < generations:
-            rng = stream(seed, generation, "write")
-            if schedule.edited:
-                written = bed.edit(model, drawn.samples, schedule.edited, rng)
-            else:
-                written = bed.sample(model, schedule.writes(generation), rng)
-            pool.add(written, generation)
+            _write(bed, schedule, pool, model, drawn, stream(seed, generation, "write"), generation)
+
+
+def _write(
+    bed: TestBed,
+    schedule: Schedule,
+    pool: Pool,
+    model: Model,
+    drawn: Draw,
+    rng: np.random.Generator,
+    generation: int,
+) -> None:
+    """Let a model write what the generations after it learn from; what may not be drawn is written again."""
+    if schedule.edited:
+        pool.add(bed.edit(model, drawn.samples, schedule.edited, rng), generation)
+        return
+    wanted, held = schedule.writes(generation), 0
+    for _ in range(ROUNDS):
+        held = pool.add(bed.sample(model, wanted - held, rng), generation)
+        if held >= wanted:
+            return
+    raise ProvError(
+        f"the model of generation {generation} was asked for {wanted:,} {bed.unit}, and in {ROUNDS} rounds wrote "
+        f"{held:,} that are neither held out nor withdrawn: hold out less, or give a larger --size"
+    )
 
 
 def _failed(measures: Measures) -> int:

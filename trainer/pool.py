@@ -46,8 +46,12 @@ class Pool(Protocol):
     def record(self, generation: int, drawn: Draw) -> None:
         """Note that the model of a generation has learnt from what was drawn."""
 
-    def add(self, samples: Samples, generation: int) -> None:
-        """Take in what the model of a generation wrote, human samples as generation 0."""
+    def add(self, samples: Samples, generation: int) -> int:
+        """Take in what the model of a generation wrote, or human samples as generation 0.
+
+        Returns:
+            How many of that generation there are that can be drawn.
+        """
 
 
 @dataclass
@@ -70,14 +74,15 @@ class ArrayPool:
     def record(self, generation: int, drawn: Draw) -> None:
         pass  # arrays have no lineage
 
-    def add(self, samples: Samples, generation: int) -> None:
+    def add(self, samples: Samples, generation: int) -> int:
         start, end = self.size, self.size + samples.shape[1]
-        if end > self.held.shape[1]:
+        if not self.blocks or end > self.held.shape[1]:
             grown = np.empty((samples.shape[0], max(end, 2 * start), *samples.shape[2:]), samples.dtype)
             grown[:, :start] = self.held[:, :start] if start else 0
             self.held = grown
         self.held[:, start:end] = samples
         self.blocks[generation] = (start, end)
+        return int(samples.shape[1])
 
     def draw(self, spec: MixSpec) -> Draw:
         places = [self._places(stratum) for stratum in spec.strata]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from registry.lineage import find_manifest
+from registry.experiments import drawable, strata
 from registry.mix import MixSpec, Stratum
 from registry.registry import Registry
 from registry.rows import Declared
@@ -35,6 +35,8 @@ class RegistryPool:
         self.held, self.scope, self.spec, self.seed = held, scope, spec, seed
         chosen = held.mix(MixSpec(strata=(Stratum(where=HUMAN, share=1),), size=human, seed=seed))
         self.human = chosen.digest.hex()
+        self.written: dict[int, int] = {}
+        """How many texts of each generation have come since the pool was opened."""
         self.scoped = Where.parse(f"{HUMAN} OR {Where.equals('source', scope)}")
 
     def draw(self, spec: MixSpec) -> Draw:
@@ -50,21 +52,26 @@ class RegistryPool:
     def _weights(self, spec: MixSpec, mix: str) -> Floats | None:
         if len({stratum.weight for stratum in spec.strata}) == 1:
             return None
-        strata = [stratum for (stratum,) in self.held.ask("mix_strata", mix_id=find_manifest(self.held, mix)[0])]
-        weights: Floats = np.array([stratum.weight for stratum in spec.strata])[strata]
+        weights: Floats = np.array([stratum.weight for stratum in spec.strata])[strata(self.held, mix)]
         return weights / float(weights.sum())
 
     def record(self, generation: int, drawn: Draw) -> None:
         self.held.record_model(self._model(generation), mix=drawn.mix, spec=self.spec, seed=self.seed)
 
-    def add(self, samples: Any, generation: int) -> None:
+    def add(self, samples: Any, generation: int) -> int:
         run = self.held.record_run(self._model(generation), self.spec, self.seed).digest.hex()
-        rows = ({"id": str(number), "text": text} for number, text in enumerate(samples[0], 1))
+        first = self.written.get(generation, 0) + 1
+        rows = ({"id": str(number), "text": text} for number, text in enumerate(samples[0], first))
         self.held.add(rows, Declared(source=self.scope), run=run)
+        self.written[generation] = first + len(samples[0]) - 1
+        return self._drawable(generation)
 
     def holds(self, generation: int) -> bool:
         """Whether what the model of a generation wrote is held."""
-        return bool(self.held.ask_value("count_written", name=self._model(generation)))
+        return bool(self._drawable(generation))
+
+    def _drawable(self, generation: int) -> int:
+        return drawable(self.held, self._model(generation))
 
     def _model(self, generation: int) -> str:
         return f"{self.scope}/gen{generation}"

@@ -9,9 +9,9 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import sqrt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from provenance.errors import ProvError, listed
 from provenance.origin import canonical
@@ -20,6 +20,7 @@ from registry.where import Where
 from trainer.testbed import misfit
 
 HUMAN = Where.equals("origin", "human")
+DECIMALS = 15
 
 
 class Schedule(BaseModel, ABC):
@@ -96,6 +97,11 @@ class Accumulate(Schedule):
         return self._spec(generation, size, Stratum(where=Where.parse(f"generation < {generation}"), share=1))
 
 
+def _decimal(share: float) -> float:
+    """A share of so many decimals that it and what it lacks to one are both exact."""
+    return round(share, DECIMALS)
+
+
 class Blend(Schedule):
     """A share of human text, and the rest of what the last model wrote.
 
@@ -108,10 +114,17 @@ class Blend(Schedule):
         keep: of all generations, or of the latest alone, what was drawn and written for them.
     """
 
-    real_frac: float = Field(default=0.1, ge=0, le=1)
+    real_frac: Annotated[float, AfterValidator(_decimal)] = Field(default=0.1, ge=0, le=1)
     supply: Literal["fixed", "redrawn", "fresh"] = "redrawn"
-    weight: float | Literal["golden"] | None = None
+    weight: Annotated[float, Field(ge=0, le=1)] | Literal["golden"] | None = None
     keep: Literal["latest", "all"] = "latest"
+
+    @field_validator("keep")
+    @classmethod
+    def _all_weigh_the_same(cls, keep: str, info: ValidationInfo) -> str:
+        if keep == "all" and info.data.get("weight") is not None:
+            raise ValueError("there is a weight, which is for keep=latest: leave one of them out")
+        return keep
 
     def _later(self, generation: int) -> MixSpec:
         if self.keep == "all":
@@ -120,30 +133,34 @@ class Blend(Schedule):
         seed = None if self.supply == "redrawn" else self.seed
         skip = self.real(generation - 1) if self.supply == "fresh" else 0
         real = Stratum(where=HUMAN, share=self.real_frac, seed=seed, skip=skip, weight=human)
-        rest = Stratum(where=written_by(generation - 1), share=round(1 - self.real_frac, 15), weight=model)
+        rest = Stratum(where=written_by(generation - 1), share=round(1 - self.real_frac, DECIMALS), weight=model)
         return self._spec(generation, self.size, real, rest)
 
     def _all_kept(self, generation: int) -> MixSpec:
         """All human text met so far, and all that was written."""
         human, written = self.real(generation), self._written() * (generation - 1)
-        share = round(human / (human + written), 15)
+        share = round(human / (human + written), DECIMALS)
         return self._spec(
             generation,
             human + written,
             Stratum(where=HUMAN, share=share, seed=self.seed),
-            Stratum(where=Where.parse(f"generation > 0 AND generation < {generation}"), share=round(1 - share, 15)),
+            Stratum(
+                where=Where.parse(f"generation > 0 AND generation < {generation}"), share=round(1 - share, DECIMALS)
+            ),
         )
 
     def _weights(self) -> tuple[float, float]:
         """What one human document weighs, and one that a model wrote."""
-        if self.weight is None or self.real_frac in (0, 1):
+        written = self._written()
+        human = self.size - written
+        if self.weight is None or not human or not written:
             return 1.0, 1.0
-        of_human = golden(self.real_frac / (1 - self.real_frac)) if self.weight == "golden" else self.weight
-        return of_human / self.real_frac, (1 - of_human) / (1 - self.real_frac)
+        of_human = golden(human / written) if self.weight == "golden" else self.weight
+        return of_human * self.size / human, (1 - of_human) * self.size / written
 
     def _written(self) -> int:
         """How many documents of the last model are in a mix."""
-        shares = (self.real_frac, round(1 - self.real_frac, 15))
+        shares = (self.real_frac, round(1 - self.real_frac, DECIMALS))
         strata = tuple(Stratum(where=HUMAN, share=share) for share in shares)
         return allocate(MixSpec(strata=strata), self.size)[1]
 
