@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import click
 
 DEFAULT_REGISTRY = "corpus.prov"
+MOST_ROWS = 1_000_000_000
+"""The largest `--limit`; nothing that is listed has more."""
 
 
 def _registry(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
@@ -67,14 +69,21 @@ class Size(click.ParamType[int]):
         return number
 
 
+def as_json(value: Any, indent: int | None = None) -> str:
+    """A value as JSON; digests in hex, times and the like as they are written."""
+    return json.dumps(
+        value, ensure_ascii=False, indent=indent, default=lambda odd: odd.hex() if isinstance(odd, bytes) else str(odd)
+    )
+
+
 def show_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    click.echo(as_json(value, indent=2))
 
 
 def show_line(value: Any) -> None:
     """Print a value as one line of JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(as_json(value))
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
@@ -99,6 +108,8 @@ def plain(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -19,7 +19,7 @@ class NotFound(ProvError):
         self.kind, self.wanted, self.known = kind, wanted, sorted(known if examples is None else examples)
         such = "there is" if examples is None else "wanted one such as"
         there = f"{such} {listed(self.known)}" if self.known else "the registry holds none"
-        super().__init__(f"no {kind} {wanted!r}: {there}")
+        super().__init__(f"no {kind} {quoted(wanted)}: {there}")
 
 
 class Ambiguous(ProvError):
@@ -27,7 +27,12 @@ class Ambiguous(ProvError):
 
     def __init__(self, kind: str, wanted: str, fits: Iterable[str]) -> None:
         self.kind, self.wanted, self.fits = kind, wanted, sorted(fits)
-        super().__init__(f"{kind} {wanted!r} is ambiguous, it fits {listed(self.fits)}: name one of them in full")
+        super().__init__(f"{kind} {quoted(wanted)} is ambiguous, it fits {listed(self.fits)}: name one of them in full")
+
+
+def quoted(name: str, most: int = 200) -> str:
+    """A name as it was given, in quotes; of a very long one the beginning."""
+    return repr(name if len(name) <= most else f"{name[:most]}…")
 
 
 def listed(names: Iterable[object], most: int = MOST_NAMES) -> str:

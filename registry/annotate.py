@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from provenance.errors import ProvError
+from provenance.errors import ProvError, quoted
 from provenance.origin import COLUMNS
 from registry.candidates import KINDS, annotated_fields
 from registry.readers import Input, Meter, Row, find_inputs, read
@@ -289,7 +289,8 @@ class _Act:
                 f"it has a column {name!r}, a name of prov's own: give it another name, or say with "
                 "--fields which columns are meant"
             )
-        _checked_text("a column's name", name)
+        if not _checked_text("a column's name", name).strip():
+            raise _Fault("it has a column without a name: give it one, or say with --fields which columns are meant")
         held = self.held.get(name)
         column = _Column(len(self.columns), name, held.kind if held else None)
         return self.columns.setdefault(name, column)
@@ -332,7 +333,7 @@ class _Act:
             raise BadAnnotation(
                 self.inputs[input].name,
                 place,
-                f"no document{of} has the {self._called} {key!r}{more}: leave such rows out with --skip-unknown",
+                f"no document{of} has the {self._called} {quoted(key)}{more}: leave such rows out with --skip-unknown",
             )
         return int(count)
 
@@ -347,7 +348,7 @@ class _Act:
             raise BadAnnotation(
                 self.inputs[input].name,
                 place,
-                f"the id {key!r} is ambiguous, {documents:,} documents have it: name their source in a column "
+                f"the id {quoted(key)} is ambiguous, {documents:,} documents have it: name their source in a column "
                 "'source' or with --source, or say --on document",
             )
 

@@ -1,12 +1,13 @@
 """Audit: what is in here, where it came from, and what it went into."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from provenance.errors import Ambiguous, NotFound, ProvError
+from provenance.errors import Ambiguous, NotFound, ProvError, quoted
 from registry.composition import composition
 from registry.licensing import VERDICTS, judge, with_version
 from registry.lineage import find_manifest, trace
@@ -83,7 +84,7 @@ def show(store: Store, wanted: str) -> list[dict[str, Any]]:
         raise NotFound(
             "document, model, run, mix, experiment, source or batch",
             wanted,
-            (item for (item,) in store.ask("some_items")),
+            examples=(item for (item,) in store.ask("some_items")),
         )
     return found
 
@@ -224,8 +225,13 @@ def sql(store: Store, statement: str) -> pa.Table:
     """
     import duckdb
 
+    if not statement.strip(" \t\r\n;"):
+        raise ProvError("there is no statement to carry out: write one, such as FROM document LIMIT 3")
     try:
         relation = store.connection.sql(statement)
-        return relation.to_arrow_table() if relation is not None else pa.table({})
+        answer = relation.to_arrow_table() if relation is not None else pa.table({})
     except duckdb.Error as error:
         raise ProvError(f"DuckDB refuses the statement: {' '.join(str(error).split())}") from error
+    if twice := [name for name, count in Counter(answer.column_names).items() if count > 1]:
+        raise ProvError(f"{quoted(twice[0])} names two columns of the answer: give one of them another name with AS")
+    return answer

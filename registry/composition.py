@@ -39,7 +39,7 @@ def composition(store: Store, by: Sequence[str] = DIMENSIONS, mix: str | None = 
         ProvError: `by` names neither, or the documents of the mix are not held.
     """
     annotated = _annotated(store, by)
-    weighed = _weighed(store, find_manifest(store, mix)[0] if mix else None, annotated)
+    weighed = _weighed(store, find_manifest(store, mix)[0] if mix is not None else None, annotated)
     with store.lend(grouped=_grouped(weighed, by, annotated)):
         rows = _in_order(store, annotated)
     hidden = {name for name in DIMENSIONS if name not in by}

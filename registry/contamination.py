@@ -20,11 +20,11 @@ def contamination(store: Store, mix: str | None = None) -> dict[str, Any]:
         NotFound, Ambiguous: there is no such mix.
         ProvError: the documents of the mix are not held.
     """
-    mix_id = find_manifest(store, mix)[0] if mix else None
+    mix_id = find_manifest(store, mix)[0] if mix is not None else None
     descend(store, store.connection.sql(question("held_out_documents")))
     return {
         "held_out": store.ask_records("list_held_out"),
         "mixes": store.ask_records("contaminated_mixes", mix_id=mix_id),
         "models": store.ask_records("contaminated_models", mix_id=mix_id),
-        "unseen": 0 if mix else store.ask_value("unseen_mixes"),
+        "unseen": 0 if mix is not None else store.ask_value("unseen_mixes"),
     }

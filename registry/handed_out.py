@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from registry.readers import REJECTED
-from registry.store import Store
+from registry.store import Batch, Store
 
-Kind = Literal["export", "export with lineage", "snapshot"]
+Kind = Literal["export", "export with lineage", "snapshot", "copy", "held-out texts"]
 CHUNK_LINES = 10_000
 MOST_NEEDLES = 1_000
 """So many texts are looked for within lines that were no rows; where there are more, each such line may hold one."""
@@ -24,16 +24,22 @@ def hand_out(store: Store, kind: Kind, path: Path, mix_id: int | None = None) ->
     Args:
         mix_id: the mix whose texts they are, None for those of the whole registry.
     """
-    went = {"kind": kind, "path": str(path.absolute()), "mix_id": mix_id}
     with store.batch("hand out") as batch:
-        if store.ask_value("was_handed_out", **went):
+        if not note_handed_out(store, batch, kind, path, mix_id):
             batch.abandon()
-        else:
-            store.run("insert_handed_out", **went, batch_id=batch.batch_id)
+
+
+def note_handed_out(store: Store, batch: Batch, kind: Kind, path: Path, mix_id: int | None = None) -> bool:
+    """The same, as part of an act; whether it was not noted yet."""
+    went = {"kind": kind, "path": str(path.absolute()), "mix_id": mix_id}
+    if store.ask_value("was_handed_out", **went):
+        return False
+    store.run("insert_handed_out", **went, batch_id=batch.batch_id)
+    return True
 
 
 def held_elsewhere(store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The exports and snapshots, and the lines of the reject file, with a text of the temporary table `withdrawing`.
+    """The exports, snapshots and copies, and the rejected lines, with a text of the temporary table `withdrawing`.
 
     The temporary table `descended` must hold what descends from its documents.
     """

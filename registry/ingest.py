@@ -232,7 +232,7 @@ class _Act:
         """The rows that cannot be staged by the block."""
         if taking:
             taken = taking.result()
-            self._insert_rows(taken.rows, taken.texts)
+            self._insert_rows(taken.rows)
             self.result.read += taken.rows.num_rows
             self.fields |= taken.fields
             self.columns |= taken.columns
@@ -251,8 +251,9 @@ class _Act:
         except Fault as fault:
             self._reject(name, row.place, f"{fault}{self._hint(row)}", row.values or row.found)
 
-    def _insert_rows(self, rows: pa.Table, texts: pa.Table) -> None:
+    def _insert_rows(self, rows: pa.Table) -> None:
         """Stage rows, and keep their texts as soon as there are enough of them."""
+        texts, rows = rows.select(["text_digest", "text"]), rows.drop_columns(["text"])
         for column in _UNSETTLED:
             unset = pa.repeat(False, len(rows)) if column.type == pa.bool_() else pa.nulls(len(rows), column.type)
             rows = rows.append_column(column, unset)
@@ -298,7 +299,7 @@ class _Act:
             rows = rows.set_column(ARRIVING.get_field_index("tokens"), "tokens", column)
         self.fields |= arriving.fields
         self.names_parents |= bool(arriving.edges)
-        self._insert_rows(rows.drop_columns(["text"]), rows.select(["text_digest", "text"]))
+        self._insert_rows(rows)
         self.store.insert("arriving_edge", pa.Table.from_batches([arriving.edge_batch()]))
 
     def _reject(self, name: str, place: str, reason: str, row: Any) -> None:

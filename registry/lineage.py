@@ -9,6 +9,7 @@ from registry.carry import Carried, learn
 from registry.descent import note_parents
 from registry.rows import WrittenBy
 from registry.store import Store
+from registry.where import MAX_INTEGER
 
 RUN_KINDS = ("generate", "edit")
 ROUNDS_BEFORE_DOUBT = 100
@@ -57,8 +58,11 @@ def record_model(
         NotFound, Ambiguous: there is no such mix or base model, or several.
         ProvError: a model of that name was trained otherwise, or its generation is not for declaring.
     """
-    mix_key = find_mix(store, mix)[1] if mix else None
-    base_model = find_model(store, base) if base else None
+    _check_written(spec, seed)
+    if not name.strip():
+        raise ProvError("a model is recorded under a name: give it one that is not blank")
+    mix_key = find_mix(store, mix)[1] if mix is not None else None
+    base_model = find_model(store, base) if base is not None else None
     _check_declared(name, generation, mix, base_model)
     digest = model_digest(name, generation, base_model.digest if base_model else None, mix_key, spec, seed)
     if mix:
@@ -92,13 +96,29 @@ def _check_declared(name: str, generation: int | None, mix: str | None, base: Mo
         return
     if mix:
         raise ProvError(f"model {name!r} has a mix, so its generation follows from it: leave --generation out")
-    if generation < 1:
-        raise ProvError(f"model {name!r} is declared of generation {generation}: a model is of generation 1 or more")
+    if not 1 <= generation < 1 << 31:
+        raise ProvError(
+            f"model {name!r} is declared of generation {generation}: a model is of generation 1 or more, "
+            f"and below {1 << 31}"
+        )
     if base and generation < (base.generation.number or 0):
         raise ProvError(
             f"model {name!r} is declared of generation {generation}, but its base {base.name!r} is of generation "
             f"{base.generation}: declare that or more, or leave --generation out"
         )
+
+
+def _check_written(spec: Any, seed: int | None) -> None:
+    """Refuse a spec or a seed that no JSON holds exactly; digests are taken of them."""
+    try:
+        canonical(spec)
+    except (ValueError, RecursionError) as error:
+        raise ProvError(
+            f"the spec cannot be kept as JSON: {error}; write dates, large numbers and what is no number as text, "
+            "and names in quotes"
+        ) from error
+    if seed is not None and abs(seed) >= MAX_INTEGER:
+        raise ProvError(f"the seed {seed} is too large: give one below {MAX_INTEGER}")
 
 
 def _refuse_second(store: Store, name: str, digest: bytes) -> None:
@@ -121,6 +141,7 @@ def record_run(store: Store, model: str, spec: Any = None, seed: int | None = No
         raise ProvError(
             f"no kind of run {kind!r}: there is {', '.join(RUN_KINDS)}; training is recorded with its model"
         )
+    _check_written(spec, seed)
     run = _run_record(kind, find_model(store, model).digest, None, spec, seed)
     with store.batch("record") as batch:
         if not learn(store, batch, Carried(runs=[run])):

@@ -25,7 +25,7 @@ from registry.lineage import rederive
 from registry.schema import question
 from registry.store import MOMENT, Batch, Progress, Store, silent
 
-STAGED = ("text", "document", "declaration", "derivation", "length", "annotation", "holdout", "measurement")
+STAGED = ("text", "declaration", "derivation", "length", "annotation", "holdout", "measurement")
 """Tables of which all rows come here first, by the ids of the other registry, without contents and metadata."""
 
 LENT = (
@@ -44,6 +44,7 @@ class Merged:
         added, known: how many rows of each kind were new, and how many were held already.
         learnt: models, runs and mixes that were new, or known by their digest alone until now.
         declared_otherwise: documents held by both, and declared in two ways; both declarations are kept.
+        differing: documents held by both, of which the other tells another URL, time or metadata; ours are kept.
         sources_otherwise: sources of which the other knows another URL or consent; ours is kept.
         annotated_otherwise: annotations that differ from those held here, or are of another kind; ours are kept.
         withdrawn: documents left out, since a withdrawal here covers them.
@@ -61,6 +62,7 @@ class Merged:
     known: dict[str, int] = field(default_factory=dict)
     learnt: int = 0
     declared_otherwise: int = 0
+    differing: int = 0
     sources_otherwise: int = 0
     annotated_otherwise: int = 0
     withdrawn: int = 0
@@ -105,7 +107,7 @@ def size(store: Store, other: str | os.PathLike[str]) -> int:
 
 def _opened(store: Store, other: str | os.PathLike[str]) -> Store:
     path = Path(other)
-    if path.exists() and store.path.exists() and path.samefile(store.path):
+    if store.is_at(path):
         raise ProvError(f"{path} is this very registry: name another one to take in")
     return Store.open(path, read_only=True)
 
@@ -156,6 +158,7 @@ class _Act:
         self.store.run("stage_theirs")
         for name in STAGED:
             self._stage_table(name, self.theirs.connection.table(name))
+        self._stage_table("document", self.theirs.connection.sql(question("theirs_described")))
         self.result.withdrawn = self.store.ask_value("withhold_theirs")
         self.store.run("stage_met_texts")
         self.store.run("stage_met_documents")
@@ -200,6 +203,7 @@ class _Act:
         self.result.sources_otherwise = self.store.ask_value("sources_otherwise")
         self.store.run("stage_met_names")
         self.result.declared_otherwise = self.store.ask_value("declared_otherwise")
+        self.result.differing = self.store.ask_value("described_otherwise")
 
     # -- texts and documents
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from provenance.errors import ProvError
 from registry.copying import replacing, translated
+from registry.handed_out import note_handed_out
 from registry.schema import SchemaMismatch, migrations, missing
 from registry.store import Clock, Store, utc_now
 
@@ -38,6 +39,7 @@ class _State:
 def migrate(path: str | os.PathLike[str], dry_run: bool = False, clock: Clock = utc_now) -> Migrated:
     """Copy a registry, then give it the migrations that it lacks, each in a transaction of its own.
 
+    The copy is noted among the files that were handed out: an erasure lists it, for all texts are in it.
     What a killed run left is gone on with; a registry that lacks nothing is left alone.
 
     Raises:
@@ -54,7 +56,7 @@ def migrate(path: str | os.PathLike[str], dry_run: bool = False, clock: Clock = 
     if copy and not dry_run:
         _fold_log(path)
         _keep_copy(path, copy, state)
-        _apply(path, state, clock)
+        _apply(path, copy, state, clock)
     return Migrated(state.version, migrations()[-1].version, [step.name for step in lacking], copy)
 
 
@@ -92,11 +94,15 @@ def _is_copy(copy: Path, state: _State) -> bool:
         return False
 
 
-def _apply(path: Path, state: _State, clock: Clock) -> None:
+def _apply(path: Path, copy: Path, state: _State, clock: Clock) -> None:
     with Store.of_any_schema(path, clock=clock) as held:
         if held.head() != state.head:
             raise ProvError(f"{path} was written to while it was copied: migrate it again when nobody uses it")
-        for step in missing(held.applied()) or ():
+        steps = missing(held.applied()) or []
+        for step in steps[:-1]:
             with held.transaction():
                 held.apply(step)
+        with held.batch("hand out") as batch:  # in one with the last step: no killed run leaves the copy untold
+            held.apply(steps[-1])
+            note_handed_out(held, batch, "copy", copy)
         held.connection.execute("CHECKPOINT")

@@ -74,11 +74,11 @@ class Lines:
     def last(self) -> int:
         return self.first + len(self.ends) - 1
 
-    def table(self) -> pa.Table:
+    def batch(self) -> pa.RecordBatch:
         """The lines with their numbers: number int64, line large_string."""
         offsets = np.concatenate([np.zeros(1, np.int64), self.ends])
         lines = pa.LargeStringArray.from_buffers(len(self.ends), pa.py_buffer(offsets), pa.py_buffer(self.content))
-        return pa.table({"number": np.arange(self.first, self.last + 1), "line": lines})
+        return pa.record_batch({"number": pa.array(np.arange(self.first, self.last + 1)), "line": lines})
 
     def rows(self) -> Iterator[Row]:
         """Row by row; blank lines are passed over."""

@@ -28,7 +28,7 @@ from registry.store import Progress, Store, silent
 from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
 from registry.verify import Verified, verify
 from registry.where import Where
-from registry.writers import Export, erased_of, export
+from registry.writers import Export, erased_of, export, export_held_out
 
 
 class Registry(Store):
@@ -85,7 +85,7 @@ class Registry(Store):
     def _rules(
         self, declared: Declared, columns: Mapping[str, str] | None, run: str | None, max_bytes: int = MAX_BYTES
     ) -> Rules:
-        return Rules(declared, dict(columns or {}), written_by(self, run) if run else None, max_bytes)
+        return Rules(declared, dict(columns or {}), written_by(self, run) if run is not None else None, max_bytes)
 
     def add(
         self,
@@ -114,13 +114,17 @@ class Registry(Store):
         """
         if name:
             with self.batch("tokenize") as batch:
-                if not add_tokenizer(self, batch, name):
-                    batch.abandon()
+                if add_tokenizer(self, batch, name):
+                    return self._count_tokens(progress)
+                batch.abandon()
+        with self.transaction():
+            return self._count_tokens(progress)
+
+    def _count_tokens(self, progress: Progress) -> int:
         tokenizer = default_tokenizer(self)
         if not tokenizer:
             raise ProvError("this registry has no tokenizer yet: name a tokenizer.json, or one on the Hugging Face hub")
-        with self.transaction():
-            return count_all(self, tokenizer, progress)
+        return count_all(self, tokenizer, progress)
 
     def uncounted(self) -> int:
         """How many texts have no token count yet; 0 where there is no tokenizer."""
@@ -187,6 +191,10 @@ class Registry(Store):
         """Write a mix as files; see `registry.writers.export`."""
         return export(self, mix, target, progress)
 
+    def export_held_out(self, name: str, target: Export, progress: Progress = silent) -> int:
+        """Write the texts that are held out under a name; see `registry.writers.export_held_out`."""
+        return export_held_out(self, name, target, progress)
+
     def diff(self, one: str, other: str) -> dict[str, Any]:
         """What changed from one mix to another."""
         return audit.diff(self, one, other)
@@ -211,8 +219,8 @@ class Registry(Store):
         """Keep what an experiment measured; see `registry.experiments.measure`."""
         return experiments.measure(self, digest, name, spec, measured)
 
-    def measured_repeats(self, digest: bytes) -> set[tuple[str, int]]:
-        """The arms and repeats of an experiment that are kept."""
+    def measured_repeats(self, digest: bytes) -> dict[tuple[str, int], int]:
+        """The last generation kept of each arm and repeat; see `registry.experiments.measured_repeats`."""
         return experiments.measured_repeats(self, digest)
 
     def measurements(self, digest: bytes) -> pa.Table:

@@ -200,29 +200,35 @@ def document_row(row: Row, rules: Rules, input_name: str, into: Arriving, input:
         raise Fault(row.fault)
     said = {ours: row.values.get(theirs) for ours, theirs in rules.names.items()}
     exported = said[PROVENANCE_COLUMN]
-    document = _exported(said, exported, rules) if exported else _declared(said, rules)
+    document = _exported(said, exported, rules) if exported else declared_document(said, rules)
     document |= {"input": input, "number": row.number, "place": row.place}
-    document["item"] = document["item"] or _default_item(row.number, input_name)
+    document["item"] = document["item"] or default_item(row.number, input_name)
     _measure(document, rules.max_bytes)
     _identify(document, exported)
     edges = list(_edges(said, exported, document))
     taken = {rules.names["text"], PROVENANCE_COLUMN} if exported else rules.taken
-    metadata = _metadata((exported or said).get("metadata"), row.values, taken)
-    document["metadata"] = _json_text(metadata) if metadata else None
+    metadata = whole_metadata((exported or said).get("metadata"), row.values, taken)
+    document["metadata"] = json_text(metadata) if metadata else None
     into.fields.update(metadata)
     into.rows.append(document)
     into.edges.extend(edges)
     into.bytes += document["bytes"] + len(document["metadata"] or "")
 
 
-def _default_item(number: int, input_name: str) -> str:
+def default_item(number: int, input_name: str) -> str:
+    """The id of a row that brings none."""
     return f"{input_name}#{number}" if input_name else str(number)
 
 
 # -- what a row and its batch declare
 
 
-def _declared(said: dict[str, Any], rules: Rules) -> dict[str, Any]:
+def declared_document(said: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    """A document as its row and its batch declare it.
+
+    Raises:
+        Fault: a value is not of its kind, or they contradict each other.
+    """
     batch, run = rules.declared, rules.written_by
     own = _origin(said["origin"])
     origin = own or batch.origin or (Origin.MODEL if run else None)
@@ -240,7 +246,7 @@ def _declared(said: dict[str, Any], rules: Rules) -> dict[str, Any]:
         "source": _string(said, "source") or batch.source,
         "license": _string(said, "license") or batch.license,
         "url": _string(said, "url"),
-        "created_at": _time(said["created"]),
+        "created_at": created_at(said["created"]),
     }
     consistent(document)
     return _with_model(document, run)
@@ -308,7 +314,7 @@ def _exported(said: dict[str, Any], exported: Any, rules: Rules) -> dict[str, An
         "source": _string(exported, "source"),
         "license": _string(exported, "license"),
         "url": _string(exported, "url"),
-        "created_at": _time(exported.get("created")),
+        "created_at": created_at(exported.get("created")),
     }
 
 
@@ -395,8 +401,12 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _metadata(given: Any, values: dict[str, Any], taken: Set[str]) -> dict[str, Any]:
-    """The metadata that a row, or the export it is from, brings, and every column that means nothing else."""
+def whole_metadata(given: Any, values: dict[str, Any], taken: Set[str]) -> dict[str, Any]:
+    """The metadata that a row, or the export it is from, brings, and every column that means nothing else.
+
+    Raises:
+        Fault: what it brings is no object, or a name stands in both.
+    """
     metadata = _object(given)
     extra = {name: value for name, value in values.items() if name not in taken and value is not None}
     if twice := metadata.keys() & extra.keys():
@@ -421,7 +431,12 @@ def _from_json(name: str, text: str) -> Any:
         raise Fault(f"its {name} is no JSON: {error}") from error
 
 
-def _json_text(metadata: dict[str, Any]) -> str:
+def json_text(metadata: dict[str, Any]) -> str:
+    """Metadata as canonical JSON.
+
+    Raises:
+        Fault: JSON cannot hold it.
+    """
     try:
         text = _CANONICAL.encode(metadata)
         text.encode()
@@ -502,7 +517,12 @@ def _digest(values: Mapping[str, Any], name: str) -> bytes | None:
         raise Fault(f"its {name} digest {reprlib.repr(value)} is no hex") from None
 
 
-def _time(value: Any) -> datetime | None:
+def created_at(value: Any) -> datetime | None:
+    """When a text was made: a time in UTC.
+
+    Raises:
+        Fault: it is no time.
+    """
     if value is None or value == "":
         return None
     try:

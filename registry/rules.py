@@ -12,7 +12,7 @@ from registry.descent import descend
 from registry.erase import NOTHING_ERASED, Erasure, erase, rewrite
 from registry.handed_out import held_elsewhere
 from registry.matching import matching
-from registry.mix import exact, round_keys
+from registry.mix import MAX_SEED, exact, round_keys
 from registry.schema import question
 from registry.store import Batch, Store
 from registry.where import Where
@@ -90,6 +90,8 @@ def hold_out(
     """
     if sum(choice is not None for choice in (frac, where, source)) != 1:
         raise ProvError("a hold-out needs exactly one of --frac, --where and --source")
+    if not name.strip():
+        raise ProvError("a hold-out needs a name: say what the texts are held out for, such as --name test")
     with store.batch("hold out") as batch:
         source_id = None
         if frac is not None:
@@ -110,6 +112,8 @@ def hold_out(
 def _choose_first(store: Store, name: str, frac: float, seed: int) -> None:
     if not 0 < frac <= 1:
         raise ProvError(f"the share to hold out is {frac:g}: give a number above 0, and 1 at most")
+    if not 0 <= seed <= MAX_SEED:
+        raise ProvError(f"the seed {seed} cannot be used: give a whole number from 0 to {MAX_SEED}")
     texts, free = store.ask("count_human_texts", name=name)[0]
     wanted = round(exact(frac) * texts)
     if not wanted:
@@ -213,6 +217,8 @@ def withdraw(
         raise ProvError(
             "a withdrawal needs exactly one of a document ID, --source and --license; --text goes with an ID"
         )
+    if not reason.strip():
+        raise ProvError("a withdrawal needs a reason, which is kept with it: say why it has to go with --reason")
     with store.batch("erase" if erase else "withdraw") as batch:
         scope, value = meant(store, document, source, license, text)
         withdrawn = _withdraw(store, batch, scope, value, reason, erase)

@@ -169,7 +169,9 @@ def check(store: Store, target: str | os.PathLike[str]) -> None:
         raise ProvError(f"a snapshot is made whole and then given its name, {path} has none: name one")
     if not path.parent.is_dir():
         raise ProvError(f"no folder {path.parent} to write {path.name} into: make it first")
-    if path.exists() and store.path.exists() and path.samefile(store.path):
+    if not os.access(path.parent, os.W_OK):
+        raise ProvError(f"the folder {path.parent.absolute()} may not be written: name another, or ask for the right")
+    if store.is_at(path):
         raise Taken(path, "it is this very registry")
     if path.exists() and is_folder(target):
         _check_folder(store, path)
@@ -184,7 +186,7 @@ def _check_folder(store: Store, path: Path) -> None:
         try:
             found = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             registry = found["registry"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise Taken(path, "it has files in it, and is no snapshot of prov") from None
         if registry != store.setting("registry_id"):
             raise Taken(path, "it is a snapshot of another registry")

@@ -20,7 +20,7 @@ def stale(store: Store, mix: str | None = None) -> dict[str, Any]:
         NotFound, Ambiguous: there is no such mix, or several.
         ProvError: its documents are not held.
     """
-    mix_id = find_manifest(store, mix)[0] if mix else None
+    mix_id = find_manifest(store, mix)[0] if mix is not None else None
     mixes = store.ask_records("stale_mixes", mix_id=mix_id)
     with store.lend(stale=pa.table({"mix_id": pa.array([row["mix_id"] for row in mixes], pa.int64())})):
         composition = store.ask_records("stale_composition")

@@ -149,10 +149,18 @@ class Store:
             raise ProvError(f"no registry at {path}: make one with `prov init {path}`, or name another")
         if not path.is_file():
             raise ProvError(f"{path} is no file, so no prov registry: name another, or make one with `prov init`")
+        if not _is_database(path):  # DuckDB would make one of an empty file, and offer tables of a CSV or JSON file
+            raise _no_registry(path)
+        if not read_only:
+            _check_writable(path)
         return cls(path, _connect(path, read_only), read_only, clock)
 
     def close(self) -> None:
         self.connection.close()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a path leads to the file of this very registry."""
+        return path.exists() and self.path.exists() and path.samefile(self.path)
 
     def reconnect(self) -> None:
         """Open the file again after `close`, which may be another one by now."""
@@ -436,7 +444,7 @@ def _is_mendable(error: Exception) -> bool:
     could_not_write = isinstance(error, duckdb.TransactionException | duckdb.FatalException) and "Could not" in str(
         error
     )
-    return could_not_write or isinstance(error, _MENDABLE)
+    return could_not_write or isinstance(error, _MENDABLE) or "Corrupt database file" in str(error)
 
 
 def _was_interrupted(error: Exception) -> bool:
@@ -476,11 +484,33 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise ProvError(f"cannot open {path}: {_first_line(error)}") from None
 
 
+def _is_database(path: Path) -> bool:
+    """Whether a file begins as DuckDB's do: a checksum, then their mark."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(12)[8:] == b"DUCK"
+    except OSError as error:
+        raise ProvError(
+            f"cannot read {path}: {error.strerror}; ask for the right to read it, or name another"
+        ) from error
+
+
+def _check_writable(path: Path) -> None:
+    """Tell before an act what DuckDB would tell at its end: its write-ahead log stands beside the file."""
+    for place in (path, path.absolute().parent):
+        if not os.access(place, os.W_OK):
+            raise ProvError(f"{place} may not be written, so nothing can be kept: ask for the right, or use a copy")
+
+
+def _no_registry(path: Path) -> ProvError:
+    return ProvError(f"{path} is no prov registry: name another file, or make one with `prov init`")
+
+
 def _translate(path: Path, message: str) -> ProvError:
     if held := re.search(r"held in (.+?) \(PID (\d+)\)", message):
         return Locked(path, f"process {held[2]} ({held[1]})")
     if "not a valid DuckDB database" in message:
-        return ProvError(f"{path} is no prov registry: name another file, or make one with `prov init`")
+        return _no_registry(path)
     return ProvError(f"cannot open {path}: {message.splitlines()[0]}")
 
 

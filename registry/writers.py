@@ -17,9 +17,11 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from provenance.errors import ProvError
+from provenance.console import as_json
+from provenance.errors import NotFound, ProvError
 from registry import carry
 from registry.card import dataset_card
 from registry.handed_out import Kind, hand_out
@@ -173,27 +175,121 @@ def export(store: Store, mix: str, target: Export, progress: Progress = silent) 
         ProvError: the target cannot be written, or the mix is empty, or known by its digest alone.
     """
     target = target.checked()
+    refuse_registry(store, target.path)
     mix_id, digest = find_manifest(store, mix)
     documents, size_bytes = _size(store, mix_id, digest, target)
     footer = {"prov.mix": digest.hex(), "prov.registry": store.setting("registry_id") or ""}
     rows = max(1, min(BATCH_ROWS, BATCH_BYTES * documents // size_bytes))
-    batches = _batches(store, mix_id, target, rows, progress)
-    try:
+    asked = store.ask_batches("mix_ids" if target.ids else "mix_texts", rows, mix_id=mix_id)
+    batches = _batches(asked, target, progress)
+    with _translated(target, f"the mix is kept, export it again with `prov export {digest.hex()[:12]}`"):
         if target.is_folder:
             _write_folder(store, mix_id, batches, target, footer, documents)
         else:
             _write_file(batches, target.path, target.file_format, footer)
+    if not store.read_only:
+        note(store, mix, target)
+    return target.path
+
+
+def export_held_out(store: Store, name: str, target: Export, progress: Progress = silent) -> int:
+    """Write the texts that are held out under a name into a file, each once, with where it came from.
+
+    They stand in the order of their digests. Texts that were withdrawn or erased are left out.
+
+    Returns:
+        How many texts were written.
+    Raises:
+        NotFound: nothing is held out under that name.
+        ProvError: the target cannot be written, or is a folder; or all of the texts were withdrawn or erased.
+    """
+    target = target.checked()
+    refuse_registry(store, target.path)
+    if target.is_folder:
+        raise ProvError(f"held-out texts go into one file, {target.path} is a folder: name one, such as test.parquet")
+    texts, size_bytes = _stage_test_set(store, name)
+    footer = {"prov.held_out": name, "prov.registry": store.setting("registry_id") or ""}
+    rows = max(1, min(BATCH_ROWS, BATCH_BYTES * texts // max(1, size_bytes)))
+    batches = _batches(store.stream("test_set_ids" if target.ids else "test_set_texts", rows), target, progress)
+    with _translated(target, "name another file"):
+        _write_file(batches, target.path, target.file_format, footer)
+    if not store.read_only:
+        note_held_out(store, target)
+    return texts
+
+
+def _stage_test_set(store: Store, name: str) -> tuple[int, int]:
+    """How many texts of a hold-out can be written, and about how many bytes."""
+    names = [row["name"] for row in store.ask_records("list_held_out")]
+    if name not in names:
+        raise NotFound("hold-out", name, names)
+    store.run("stage_withdrawn")
+    store.run("stage_test_set", name=name)
+    texts, size_bytes = store.ask("test_set_size")[0]
+    if not texts:
+        raise ProvError(f"all texts held out as {name!r} were withdrawn or erased: there is nothing to write")
+    return texts, size_bytes
+
+
+@contextmanager
+def _translated(target: Export, mend: str) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise  # whoever reads standard output has had enough
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ProvError(
-            f"cannot write {target.path}: {reason}; the mix is kept, export it again "
-            f"with `prov export {digest.hex()[:12]}`"
-        ) from error
-    if not store.read_only:
-        note(store, mix, target)
-    return target.path
+        raise ProvError(f"cannot write {target.path}: {reason}; {mend}") from error
+
+
+def refuse_registry(store: Store, path: Path) -> None:
+    """Let nothing take the place of the registry itself."""
+    if store.is_at(path):
+        raise ProvError(f"{path} is this very registry: name another file to write into")
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table as Parquet, into a file that appears whole or not at all.
+
+    Raises:
+        ProvError: it cannot be written there, or Parquet has no such type; what stood there is as it was.
+    """
+    if path.exists() and not path.is_file():
+        raise ProvError(f"{path} is no file that can be replaced: name another")
+    if not path.parent.is_dir():
+        raise ProvError(f"no folder {path.parent} to write {path.name} into: make it first")
+    try:
+        with _opened(path) as stream:
+            pq.write_table(table, stream)
+    except (OSError, pa.ArrowException) as error:
+        raise ProvError(f"cannot write {path}: {_first_line(error)}; what stood there before is as it was") from error
+
+
+def write_csv(table: pa.Table, stream: IO[bytes]) -> None:
+    """Write a table as CSV: digests in hex, lists and structs as JSON.
+
+    Raises:
+        ProvError: CSV has no form for a column.
+    """
+    spelled = pa.table(list(map(_spelled, table.columns)), table.column_names)
+    whole = pa.BufferOutputStream()
+    try:
+        pc.write_csv(spelled, whole)
+    except pa.ArrowException as error:
+        raise ProvError(f"CSV cannot hold the answer: {_first_line(error)}; cast such a column to VARCHAR") from error
+    stream.write(whole.getvalue())
+
+
+def _spelled(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_binary(column.type):
+        return pa.array([value and value.hex() for value in column.to_pylist()], pa.string())
+    if pa.types.is_nested(column.type):
+        return pa.array([value and as_json(value) for value in column.to_pylist()], pa.string())
+    return column
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def note(store: Store, mix: str, target: Export) -> None:
@@ -201,6 +297,12 @@ def note(store: Store, mix: str, target: Export) -> None:
     if target.holds_texts:
         kind: Kind = "export with lineage" if target.with_lineage else "export"
         hand_out(store, kind, target.path, find_manifest(store, mix)[0])
+
+
+def note_held_out(store: Store, target: Export) -> None:
+    """Note where held-out texts went, by the same rule."""
+    if target.holds_texts:
+        hand_out(store, "held-out texts", target.path)
 
 
 def erased_of(store: Store, mix_id: int) -> tuple[int, int]:
@@ -225,8 +327,7 @@ def _size(store: Store, mix_id: int, digest: bytes, target: Export) -> tuple[int
     return documents - erased, max(1, size_bytes - erased_bytes)
 
 
-def _batches(store: Store, mix_id: int, target: Export, rows: int, progress: Progress) -> pa.RecordBatchReader:
-    batches = store.ask_batches("mix_ids" if target.ids else "mix_texts", rows, mix_id=mix_id)
+def _batches(batches: Iterator[pa.RecordBatch], target: Export, progress: Progress) -> pa.RecordBatchReader:
     if not (target.provenance or target.ids):
         batches = (batch.select(["text"]) for batch in batches)
     first = next(batches)

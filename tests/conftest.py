@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from provenance.origin import Origin
 from registry import Declared, MixSpec, Registry, ratio, real_frac
+
+settings.register_profile("prov", deadline=None)  # a slow machine is no failure
+settings.load_profile("prov")
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,15 @@ def through(held: Registry, where: str) -> set[str]:
     return {item for (item,) in rows}
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_column_without_a_name_is_refused_until_it_is_left_out(wiki: Registry, tmp_path: Path, name: str) -> None:
+    """A table that pandas wrote with its index."""
+    (tmp_path / "quality.csv").write_text(f"{name},id,quality\n0,d0,0.5\n")
+    with pytest.raises(BadAnnotation, match="column without a name"):
+        wiki.annotate([tmp_path / "quality.csv"])
+    assert wiki.annotate([tmp_path / "quality.csv"], fields=["quality"]).values == 1
+
+
 # -- values and their kinds
 
 

@@ -62,6 +62,34 @@ def test_recording_a_run_twice_changes_nothing(corpus: Registry) -> None:
     assert corpus.record_run("m", {"t": 1}, 1, kind="edit") != first
 
 
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"name": " "}, "not blank"),
+        ({"mix": ""}, "no mix ''"),
+        ({"base": ""}, "no model ''"),
+        ({"seed": 2**53}, "is too large"),
+        ({"seed": -(2**70)}, "is too large"),
+        ({"generation": 2**31}, "generation 1 or more"),
+        ({"spec": {"lr": float("inf")}}, "cannot be kept as JSON"),
+        ({"spec": {1: 2}}, "cannot be kept as JSON"),
+        ({"spec": {"steps": 2**60}}, "cannot be kept as JSON"),
+    ],
+)
+def test_what_no_digest_can_be_taken_of_is_refused(corpus: Registry, known: dict[str, Any], words: str) -> None:
+    with pytest.raises(ProvError, match=words):
+        corpus.record_model(**{"name": "m", **known})
+    assert corpus.stats()["models"] == 0
+
+
+def test_a_run_of_a_seed_or_spec_that_no_digest_can_be_taken_of_is_refused(corpus: Registry) -> None:
+    corpus.record_model("m", generation=1)
+    for known in ({"seed": 2**53}, {"spec": {"when": object()}}):
+        with pytest.raises(ProvError, match=r"too large|cannot be kept"):
+            corpus.record_run("m", **known)
+    assert corpus.stats()["runs"] == 0
+
+
 def test_a_model_that_moved_is_found_where_it_is_now(corpus: Registry) -> None:
     mix = human_mix(corpus)
     first = corpus.record_model("m", mix=mix, path="/old")

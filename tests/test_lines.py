@@ -14,6 +14,9 @@ from provenance.errors import ProvError
 from provenance.origin import Origin, count_words
 from provenance.words import count_words as count_words_of
 from registry import Declared, Registry, lines, readers
+from registry.lines import Taken, Taker
+from registry.readers import Lines
+from registry.rows import Arriving, Rules, WrittenBy, document_row
 
 SPACES = "\t\n\x0b\x0c\r \x1c\x1f\x85\xa0\u1680\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000"
 odd_text = st.text(
@@ -62,6 +65,28 @@ ODD_LINES = r"""
 {"text": "a", "text": "b"}
 {"text": "x"} {"text": "y"}
 {"text": "\ud800"}
+{"text": "\udc00"}
+{"text": "x", "\udc00": 1}
+{"text": "x", "id": NaN}
+{"text": "x", "n": 1e400}
+{"text": "x", "n": 1}
+{"text": "x", "n": 1.0}
+{"text": "x", "n": 0.1}
+{"text": "x", "n": 123456789012345678901234567890.5}
+{"text": "x", "n": "2024-01-02"}
+{"text": "x", "n": [{"a": "2024-01-02", "b": [1, 2.5]}]}
+{"text": "x", "n": {"a": 1, "a": 2}}
+{"text": "x", "\u006e": 1, "n": 2}
+{"text": "x", "": 1}
+{"text": "x"}{"text": "y"}
+{"text": "2024-01-02"}
+{"text": "x", "metadata": {"n": 1}, "k": null}
+{"text": "x", "metadata": {"n": 1}, "n": 2}
+{"text": "x", "metadata": "{\"m\": 1}"}
+{"text": "x", "provenance": ""}
+{"text": "x", "parents": [], "prompt_of": ""}
+{"text": "x", "parents": ["a"]}
+{}
 {"text": "\ud83d\ude00", "n": 1.50}
 {"text": "x", "n": NaN}
 {"text": "x", "n": -0}
@@ -76,6 +101,7 @@ ODD_LINES = r"""
 {"text": ["text", {"text": "b"}]}
 {"text": "{1: 2}"}
 """.strip().splitlines()
+ODD_LINES += ['{"text": "x"} \x00}', '{"text": "x", "deep": ' + "[" * 9000 + "]" * 9000 + "}"]
 ODD_LINES += ["", "  ", "\t", '\x0b{"text": "x"}', '{"text": "x"}\r', '{"text":"\x01"}']
 line = st.one_of(as_json, as_json, as_json, st.sampled_from(ODD_LINES))
 declared = st.sampled_from(
@@ -144,6 +170,71 @@ def both_ways(
         with Registry.open(shutil.copy(empty, tmp_path / "r.prov")) as held:
             found.append(outcome(held, path, how, skip_bad))
     assert found[0] == found[1]
+
+
+rules = st.one_of(
+    declared.map(Rules),
+    st.just(Rules(columns={"text": "body", "id": "text"}, max_bytes=7)),
+    st.just(Rules(Declared(source="s"), written_by=WrittenBy(b"r" * 32, b"m" * 32, "gpt"))),
+)
+
+
+@pytest.mark.parametrize("fewest", [0, 3, 256])
+@settings(max_examples=60, deadline=None)
+@given(blocks=st.lists(st.lists(line, min_size=1, max_size=12), min_size=1, max_size=3), rules=rules)
+def test_every_row_that_is_taken_by_the_block_is_what_it_is_by_itself(
+    fewest: int, blocks: list[list[str]], rules: Rules
+) -> None:
+    taker, first = Taker(rules, None), 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "FEWEST", fewest)
+        for rows in blocks:
+            block = Lines(first, "\n".join(rows).encode())
+            compare_with_single_rows(taker.take(block, "f.jsonl", 5), block, rules)
+            first = block.last + 1
+
+
+def compare_with_single_rows(taken: Taken, block: Lines, rules: Rules) -> None:
+    by_number = {row.number: row for row in block.rows()}
+    arriving, columns = Arriving(), set[str]()
+    for number in taken.rows.column("number").to_pylist():
+        document_row(by_number[number], rules, "f.jsonl", arriving, 5)
+        columns |= by_number[number].values.keys()
+    assert taken.rows.to_pylist() == arriving.batch().to_pylist()
+    assert taken.fields == arriving.fields
+    assert taken.columns >= columns
+    odd = dict(taken.odd)
+    assert list(odd) == sorted(odd)
+    assert sorted([*odd, *taken.rows.column("number").to_pylist()]) == list(range(block.first, block.last + 1))
+    content = block.content.splitlines(keepends=True) if b"\r" not in block.content else block.content.split(b"\n")
+    assert all(line.rstrip(b"\n") == content[number - block.first].rstrip(b"\n") for number, line in odd.items())
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"id": "a", "origin": "model", "generator": "gpt", "generation": 2, "created": "2024-01-02T03:04:05Z"},
+        {"id": 7, "lang": "en", "score": 0.5, "year": 2024, "is_good": True, "note": None, "day": "2024-01-02"},
+        {"metadata": {"b": [{"c": "2024-01-02"}], "a": 1.0}, "nested": {"x": [1.5, 2]}, "rating": 1.0},
+    ],
+    ids=["declared", "columns", "nested"],
+)
+def test_usual_rows_are_taken_by_the_block(held: dict[str, Any]) -> None:
+    """One row that cannot be read, and names that come late, cost a few others at most."""
+    rows = [json.dumps({"text": f"text {number} " + "[{" * 99} | held) for number in range(2000)]
+    rows[700], rows[1500] = "{bad}", json.dumps({"text": "late", "late": "2024-01-02"} | held)
+    taken = Taker(Rules(), None).take(Lines(1, "\n".join(rows).encode()), "f.jsonl", 0)
+    assert len(taken.odd) <= lines.SMALLEST
+    assert 701 in dict(taken.odd)
+    assert 1501 not in dict(taken.odd)
+    assert "late" in taken.fields
+
+
+def test_rows_of_ever_other_columns_are_taken_in_small_parts() -> None:
+    rows = [json.dumps({"text": "t", f"n{number}": number, "map": {f"k{number}": 1}}) for number in range(3000)]
+    taken = Taker(Rules(), None).take(Lines(1, "\n".join(rows).encode()), "f.jsonl", 0)
+    assert taken.rows.num_rows + len(taken.odd) == 3000
+    assert not taken.odd
 
 
 def test_a_large_block_loses_no_row(corpus: Registry, tmp_path: Path) -> None:

@@ -363,6 +363,22 @@ def test_a_source_keeps_the_url_it_has_here(make: Made) -> None:
     assert opened(into, lambda held: held.list("sources")[0]["url"]) == "https://here"
 
 
+def test_known_documents_that_are_told_otherwise_there_are_counted_and_ours_are_kept(make: Made) -> None:
+    told = {"url": "https://here", "created": "2024-01-01", "topic": 1}
+    into = make([{**row, **told} for row in human(1, 2, 3, 4)] + human(5))
+    others: list[dict[str, Any]] = [{"url": "https://there"}, {"created": "2025-01-01"}, {"topic": 2}, {}]
+    other = make(
+        [{**row, **told, **other} for row, other in zip(human(1, 2, 3, 4), others, strict=True)]
+        + [{**row, **told} for row in human(5)]  # what is not told here differs too
+        + human(6)
+    )
+    (result,) = merge(into, other)
+    assert (result.known["documents"], result.added["documents"], result.differing) == (5, 1, 4)
+    assert opened(into, lambda held: held.show("h1")[0]["url"]) == "https://here"
+    (untold,) = merge(into, make(human(1)))
+    assert untold.differing == 0  # where nothing is told, nothing is told otherwise
+
+
 # -- rules
 
 

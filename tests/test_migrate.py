@@ -94,6 +94,13 @@ def test_a_migrated_registry_holds_and_its_copy_is_what_was(old: Path, schema_1:
     assert sorted(path.name for path in old.parent.iterdir()) == ["r.prov", "r.schema-1.prov"]
 
 
+def test_an_erasure_lists_the_copy_that_migrating_kept(old: Path) -> None:
+    done = migrate(old)
+    with Registry.open(old) as held:
+        gone = held.withdraw("b1", reason="asked", text=True, erase=True)
+        assert [(row["kind"], row["path"]) for row in gone.handed_out] == [("copy", str(done.copy))]
+
+
 def test_migrating_tells_when_things_were_declared_and_what_mixes_are_made_of(old: Path) -> None:
     migrate(old)
     with Registry.open(old) as held:
@@ -160,10 +167,11 @@ def test_a_copy_that_a_killed_run_made_is_gone_on_with(old: Path) -> None:
         (lambda path: path.mkdir(), "is no file"),
         (lambda path: path.write_bytes(b""), "no prov registry"),
         (lambda path: path.write_bytes(b"neither" * 5000), "no prov registry"),
+        (lambda path: path.write_text('{"id": "1", "text": "a row"}\n'), "no prov registry"),
         (lambda path: duckdb.connect(str(path)).close(), "no prov registry"),
         (lambda path: path.symlink_to("nowhere"), "no registry at"),
     ],
-    ids=["directory", "empty", "text", "another database", "dangling link"],
+    ids=["directory", "empty", "text", "rows", "another database", "dangling link"],
 )
 def test_what_is_no_registry_is_told_so_in_one_line(tmp_path: Path, make: Any, words: str) -> None:
     make(tmp_path / "x.prov")

@@ -554,3 +554,18 @@ with duckdb.connect("corpus.prov", read_only=True):
     print("reading", flush=True)
     sys.stdin.read()
 """
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_hold_out_has_a_name_and_a_withdrawal_a_reason(generations: Registry, blank: str) -> None:
+    before = generations.stats()
+    with pytest.raises(ProvError, match="needs a name"):
+        generations.hold_out(blank, frac=0.1)
+    with pytest.raises(ProvError, match="needs a reason"):
+        generations.withdraw("b1", reason=blank)
+    assert generations.stats() == before
+
+
+def test_a_seed_that_no_digest_can_be_taken_of_is_refused(generations: Registry) -> None:
+    with pytest.raises(ProvError, match=r"the seed .* cannot be used"):
+        generations.hold_out("test", frac=0.1, seed=2**53)

@@ -135,3 +135,16 @@ def test_the_content_of_a_batch_is_the_same_in_any_registry(tmp_path: Path) -> N
             held.add(order)
             digests.append(held.content_digest(*held.ask("last_batch")[0]))
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("closed", ["r.prov", "."])
+def test_a_registry_that_may_not_be_written_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    """The file, or its folder, in which the write-ahead log stands."""
+    path = tmp_path / "r.prov"
+    Registry.create(path).close()
+    monkeypatch.setattr("os.access", lambda place, mode: Path(place) != tmp_path / closed)
+    with pytest.raises(ProvError, match="may not be written, so nothing can be kept"):
+        Registry.open(path)
+    Registry.open(path, read_only=True).close()

@@ -45,6 +45,16 @@ def left_over(target: str) -> list[str]:
     return [entry.name for entry in Path(target).parent.glob(".*")]
 
 
+def test_a_folder_that_may_not_be_written_is_told_before_anything_is_noted(
+    generations: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = generations.stats()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(ProvError, match="may not be written"):
+        generations.snapshot(tmp_path / "snap.prov")
+    assert generations.stats() == before
+
+
 # -- what is in it
 
 

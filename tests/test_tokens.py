@@ -114,3 +114,11 @@ def test_a_tokenizer_without_a_token_for_a_text_is_told_in_one_line(corpus: Regi
     with pytest.raises(ProvError, match=r"narrow\.json cannot encode every text: WordLevel error: Missing"):
         add(corpus)
     assert corpus.stats()["documents"] == 0
+
+
+def test_a_tokenizer_that_cannot_encode_every_text_is_not_kept(corpus: Registry, tmp_path: Path) -> None:
+    add(corpus)
+    before = corpus.stats()
+    with pytest.raises(ProvError, match="cannot encode every text"):
+        corpus.tokenize(tiny(tmp_path / "poor.json", unknown=None))
+    assert corpus.stats() == before

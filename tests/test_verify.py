@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
+from provenance.errors import ProvError
 from provenance.origin import Origin, document_digest, text_digest
 from registry import Declared, MixSpec, Registry, ratio, real_frac
 from registry.declare import Statement
@@ -408,3 +409,19 @@ def test_sql_identifies_documents_as_python_does(
     assert [digest for (digest,) in found] == [
         document_digest(text_digest(text), source, run, item) for text, source, run, item in parts
     ]
+
+
+@pytest.mark.parametrize("act", ["stats", "verify"])
+def test_a_damaged_file_is_told_in_one_line_or_found(generations: Registry, act: str) -> None:
+    """A byte of each block is turned; what DuckDB reads of it does not fit its checksum any more."""
+    generations.close()
+    content = bytearray(generations.path.read_bytes())
+    for place in range(16_384, len(content), 4_096):
+        content[place] ^= 1
+    generations.path.write_bytes(content)
+    with (
+        pytest.raises(ProvError, match=r"damaged file|cannot open") as raised,
+        Registry.open(generations.path, read_only=True) as held,
+    ):
+        getattr(held, act)()
+    assert len(str(raised.value).splitlines()) == 1

@@ -415,3 +415,52 @@ def test_a_large_export_holds_only_a_part_in_memory(name: str, corpus: Registry,
 
     corpus.export(mix, Export(tmp_path / name, shards=3 if name == "out" else 1), watch)
     assert peak < 100_000_000
+
+
+def test_an_export_never_takes_the_place_of_the_registry(generations: Registry) -> None:
+    mix = everything(generations)
+    with pytest.raises(ProvError, match="this very registry"):
+        generations.export(mix, Export(generations.path, format="jsonl"))
+    assert generations.mix_size(mix)
+
+
+# -- held-out texts
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.jsonl.zst"])
+def test_a_test_set_is_each_held_out_text_once_with_where_it_came_from(
+    name: str, generations: Registry, tmp_path: Path
+) -> None:
+    generations.add([{"id": "again", "text": "w wrote 3", "origin": "unknown"}], Declared(source="forum"))
+    generations.hold_out("test", where="source = 'wiki' AND id LIKE 'w%'", force=True)
+    generations.hold_out("other", where="id = 'b1'", force=True)
+    generations.withdraw("w1", reason="asked")
+    generations.withdraw("w2", reason="asked", text=True, erase=True)
+    assert generations.export_held_out("test", Export(tmp_path / name)) == 18
+    rows = exported(tmp_path / name)
+    assert sorted(row["text"] for row in rows) == sorted(f"w wrote {n}" for n in range(20) if n not in (1, 2))
+    assert {(row["provenance"]["origin"], row["provenance"]["source"]) for row in rows} == {("human", "wiki")}
+    digests = [row["provenance"]["text"] for row in rows]
+    assert digests == sorted(digests) == [text_digest(row["text"]).hex() for row in rows]
+
+
+def test_a_test_set_that_was_written_is_listed_when_one_of_its_texts_must_go(
+    generations: Registry, tmp_path: Path
+) -> None:
+    generations.hold_out("test", where="source = 'wiki'", force=True)
+    generations.export_held_out("test", Export(tmp_path / "test.jsonl"))
+    for item, listed in (("w1", ["held-out texts"]), ("b1", [])):
+        assert [row["kind"] for row in generations.impact(item)["exports"] if not row["mix"]] == listed
+        gone = generations.withdraw(item, reason="asked", dry_run=True)
+        assert [row["kind"] for row in gone.handed_out if not row["mix"]] == listed
+
+
+def test_a_test_set_of_no_name_no_text_or_into_a_folder_is_refused(generations: Registry, tmp_path: Path) -> None:
+    generations.hold_out("test", where="id = 'w1'", force=True)
+    for name, path, words in (("tset", "x.jsonl", "no hold-out 'tset': there is test"), ("test", "x", "is a folder")):
+        with pytest.raises(ProvError, match=words):
+            generations.export_held_out(name, Export(tmp_path / path))
+    generations.withdraw("w1", reason="asked")
+    with pytest.raises(ProvError, match="were withdrawn or erased"):
+        generations.export_held_out("test", Export(tmp_path / "x.jsonl"))
+    assert not (tmp_path / "x.jsonl").exists()

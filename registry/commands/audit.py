@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from provenance.console import (
+    MOST_ROWS,
     conclude,
     fail_on_option,
     json_option,
@@ -304,7 +305,9 @@ def _show_impact(found: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="List this many at most.")
+@click.option(
+    "--limit", type=click.IntRange(1, MOST_ROWS), default=20, show_default=True, help="List this many at most."
+)
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
 @fail_on_option("conflict")
 @registry_option

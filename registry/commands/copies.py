@@ -53,6 +53,7 @@ def _show_merged(found: dict[str, Any], dry_run: bool) -> None:
 
 _TOLD = {
     "declared_otherwise": "documents are declared in two ways: both are kept, the newest of highest precedence counts",
+    "differing": "known documents have another URL, time or metadata there: ours are kept",
     "sources_otherwise": "sources have another URL or consent there: ours are kept",
     "annotated_otherwise": "annotations differ from those here: ours are kept",
     "withdrawn": "documents are withdrawn here and were left out",

@@ -1,5 +1,6 @@
 """Commands that fill a registry and look into it."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import click
 
 from provenance.console import (
+    MOST_ROWS,
     Size,
     json_option,
     plain,
@@ -240,7 +242,7 @@ def _show_entry(entry: dict[str, Any], full: bool) -> None:
 @click.argument(
     "kind", type=click.Choice(["documents", "sources", "batches", "models", "runs", "mixes", "experiments"])
 )
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=20, show_default=True, help="How many at most.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @registry_option
 @json_option
@@ -303,28 +305,19 @@ def sql(statement: str, form: str | None, parquet: str | None, registry: Path, a
     """
     from registry.audit import sql as ask
     from registry.registry import Registry
+    from registry.writers import refuse_registry, write_csv, write_table
 
     with Registry.open(registry, read_only=True) as held:
         held.lock_down()
         table = ask(held, statement)
-    if parquet:
-        import pyarrow.parquet as pq
-
-        pq.write_table(table, parquet)
+        if parquet is not None:
+            refuse_registry(held, Path(parquet))
+    if parquet is not None:
+        write_table(table, Path(parquet))
         say(f"wrote {table.num_rows:,} rows to {parquet}")
     elif form == "csv":
-        import sys
-
-        import pyarrow.csv as pc
-
-        pc.write_csv(table, sys.stdout.buffer)
+        write_csv(table, sys.stdout.buffer)
     elif as_json:
         show_json(table.to_pylist())
     elif table.num_columns:
-        show_table(
-            [
-                {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
-                for row in table.to_pylist()
-            ],
-            table.column_names,
-        )
+        show_table(table.to_pylist(), table.column_names)

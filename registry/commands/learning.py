@@ -1,5 +1,6 @@
 """Commands by which a registry learns what was found out elsewhere or later: lineage, declarations, annotations."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def declare(where: str | None, ids: str | None, dry_run: bool, registry: Path, a
     if all(said[name] is None for name in ("origin", "generation", "generator", "license")):
         raise click.UsageError("say what is declared: --origin, --generation, --generator or --license")
     with Registry.open(registry) as held:
-        named = read_ids(Path(ids)) if ids else None
+        named = read_ids(Path(ids)) if ids is not None else None
         result = held.declare(Statement(**said), where=where, ids=named, dry_run=dry_run)
         stale = len(held.stale()["mixes"])
     if as_json:
@@ -247,10 +248,12 @@ def _spec(text: str | None) -> Any:
     if text is None:
         return None
     path = Path(text)
-    is_file = not text.lstrip().startswith(("{", "[", '"')) and path.exists()
-    if not is_file and path.suffix in (".json", ".yaml", ".yml"):
+    is_json = not text.strip() or text.lstrip().startswith(("{", "[", '"'))
+    is_file = not is_json and os.path.exists(text)  # which no name is too long for
+    if not is_file and not is_json and path.suffix in (".json", ".yaml", ".yml"):
         raise ProvError(f"no spec file {text}: name one that is there, or give the JSON itself")
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8") if is_file else text)
-    except yaml.YAMLError as error:
-        raise ProvError(f"the spec is neither JSON nor YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        where = text if is_file else "the spec"
+        raise ProvError(f"{where} is neither JSON nor YAML: {' '.join(str(error).split())}") from error

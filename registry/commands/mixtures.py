@@ -206,7 +206,8 @@ def _show_drawn(drawn: "Drawn") -> None:
 
 
 @click.command()
-@click.argument("mix")
+@click.argument("mix", required=False)
+@click.option("--held-out", metavar="NAME", help="Instead of a mix: the texts held out under this name, each once.")
 @click.option("-o", "--output", metavar="PATH", default="-", help="Where to: a file, a folder; else standard output.")
 @click.option(
     "--format", "form", type=click.Choice(["parquet", "jsonl", "text"]), help="What, if the name does not say."
@@ -219,34 +220,55 @@ def _show_drawn(drawn: "Drawn") -> None:
 )
 @registry_option
 def export(
-    mix: str, output: str, form: Any, ids: bool, no_provenance: bool, shards: int, with_lineage: bool, registry: Path
+    mix: str | None,
+    held_out: str | None,
+    output: str,
+    form: Any,
+    ids: bool,
+    no_provenance: bool,
+    shards: int,
+    with_lineage: bool,
+    registry: Path,
 ) -> None:
     """Write the texts of MIX in its order, each with where it came from.
 
     A folder also gets a dataset card, and opens with load_dataset("parquet"). What is exported can be ingested
-    again: here it adds nothing, elsewhere it brings its provenance along.
+    again: here it adds nothing, elsewhere it brings its provenance along. Held-out texts go into one file, in the
+    order of their digests.
 
     Example:  prov export 3f2a9c01d2e4 -o mixture/ --shards 4
     """
     from registry.registry import Registry
     from registry.writers import Export
 
+    if (mix is None) == (held_out is None):
+        raise click.UsageError("an export is that of exactly one of MIX and --held-out")
     target = Export(Path(output), form, ids, not no_provenance, shards, with_lineage, _command_line()).checked()
     with Registry.open(registry, read_only=True) as held:
-        _write(held, mix, target, held.mix_size(mix))
+        if mix is not None:
+            _write(held, mix, target, held.mix_size(mix))
+        else:
+            _write_held_out(held, held_out or "", target)
     if target.holds_texts:
         _note(registry, mix, target)
 
 
-def _note(registry: Path, mix: str, target: "Export") -> None:
+def _write_held_out(held: Any, name: str, target: "Export") -> None:
+    with progress(None, "texts") as advance:
+        texts = held.export_held_out(name, target, advance)
+    if str(target.path) != "-":
+        say(f"wrote {texts:,} held-out texts to {target.path}")
+
+
+def _note(registry: Path, mix: str | None, target: "Export") -> None:
     """Note in the registry, which was open for reading, where its texts went."""
     from registry.registry import Registry
     from registry.store import patiently
-    from registry.writers import note
+    from registry.writers import note, note_held_out
 
     try:
         with patiently(lambda: Registry.open(registry)) as held:
-            note(held, mix, target)
+            note(held, mix, target) if mix is not None else note_held_out(held, target)
     except ProvError as error:
         say(f"it could not be noted in the registry that texts went to {target.path}: {error}")
 
