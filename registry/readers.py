@@ -135,7 +135,10 @@ def find_inputs(arguments: Iterable[str | Path]) -> tuple[list[Input], list[Path
     Raises:
         ProvError: an argument names nothing, or a file of a format that is not known.
     """
-    paths = [Path(argument) for argument in arguments]
+    given = list(arguments)
+    if "" in given:  # an unset variable of a shell, which would name the folder that one is in
+        raise ProvError("an input is named '': wanted a file, a folder, a glob, or - for standard input")
+    paths = [Path(argument) for argument in given]
     if paths.count(STANDARD_INPUT) > 1:
         raise ProvError("standard input is named twice: it can be read once, leave one - out")
     inputs: list[Input] = []

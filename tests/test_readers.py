@@ -123,6 +123,11 @@ def test_an_argument_that_names_nothing_to_read_is_told_in_one_line(folder: Path
     assert "\n" not in str(raised.value)
 
 
+def test_an_empty_argument_is_not_the_folder_that_one_is_in() -> None:
+    with pytest.raises(ProvError, match="an input is named ''"):
+        find_inputs([""])
+
+
 def test_standard_input_cannot_be_named_twice() -> None:
     with pytest.raises(ProvError, match="named twice"):
         find_inputs(["-", "-"])

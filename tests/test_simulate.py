@@ -64,6 +64,20 @@ def test_lists_are_a_grid_and_zip_walks_together() -> None:
 
 
 @pytest.mark.parametrize(
+    "spec",
+    [
+        SPEC,
+        {"schedule": "replace"},
+        {"zip": {"size": [10, 20], "testbed": ["gaussian", {"name": "gaussian", "dim": 2}]}},
+    ],
+)
+def test_the_spec_of_an_experiment_makes_it_again(spec: dict[str, Any]) -> None:
+    experiment = Experiment.of_grid(spec)
+    again = Experiment.of_grid(yaml.safe_load(yaml.safe_dump(experiment.spec())))
+    assert again.digest == experiment.digest
+
+
+@pytest.mark.parametrize(
     ("spec", "words"),
     [
         ({"size": 0}, "size is 0"),

@@ -155,6 +155,18 @@ class Experiment(BaseModel):
         arms = [arm.plain() | {"seeds": list(self.seeds), "theory": arm.theory(held)} for arm in self.arms]
         return {"name": self.name, "digest": self.digest.hex(), "arms": arms}
 
+    def spec(self) -> dict[str, Any]:
+        """What `of_grid` makes this experiment of, its arms walked together."""
+        choices = {
+            "testbed": [{"name": arm.testbed, **arm.testbed_parameters} for arm in self.arms],
+            "schedule": [{"name": arm.schedule, **arm.schedule_parameters} for arm in self.arms],
+        }
+        sizes = {field: [getattr(arm, field) for arm in self.arms] for field in ("generations", "size", "repeats")}
+        plain = {field: [_short(choice) for choice in held] for field, held in choices.items()} | sizes
+        same = {field: held[0] for field, held in plain.items() if all(one == held[0] for one in held)}
+        varied = {field: held for field, held in plain.items() if field not in same}
+        return {"name": self.name, **same, "seed": list(self.seeds)} | ({"zip": varied} if varied else {})
+
     def cells(self, only: str | None = None, seed: int | None = None) -> list[Cell]:
         """What there is to run, all or that of one arm or seed.
 
@@ -275,6 +287,11 @@ def _named(choice: str | Mapping[str, Any]) -> tuple[str, Choice]:
     if "name" not in parameters:
         raise ProvError(f"a test-bed or schedule has no name among {listed(parameters)}: say its name")
     return str(parameters.pop("name")), parameters
+
+
+def _short(choice: Choice) -> str | Choice:
+    """A choice without parameters as its name alone."""
+    return str(choice["name"]) if len(choice) == 1 else choice
 
 
 def _label(choice: str | Mapping[str, Any]) -> str:

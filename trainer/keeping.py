@@ -38,7 +38,7 @@ def told(experiment: Experiment, held: Registry | None, command: str | None = No
     plain = experiment.plain(held)
     for arm, row in zip(experiment.arms, plain["arms"], strict=True):
         row["plan"] = rows(learns_from(arm)[0])
-    return plain | {"command": command}
+    return plain | {"command": command, "spec": experiment.spec()}
 
 
 class InFile:

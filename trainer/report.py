@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 import provenance
 from provenance.console import plain
@@ -340,6 +341,11 @@ def _bed(arm: Mapping[str, Any]) -> TestBed | None:
 def _repeating(experiment: Mapping[str, Any], command: str | None) -> Iterator[str]:
     yield "<h2>Repeating it</h2>"
     command = command or experiment.get("command")
+    if spec := experiment.get("spec"):
+        written = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
+        yield '<p class="faint">The experiment as a file, experiment.yaml, and the command that runs it:</p>'
+        yield f"<pre>{escape(written)}</pre>"
+        command = command or "prov simulate --spec experiment.yaml"
     yield f"<pre>{escape(command)}</pre>" if command else '<p class="faint">The command is not recorded.</p>'
     packages = ("numpy", "altair", "vl-convert-python")
     versions = {"prov": provenance.__version__, "Python": platform.python_version()}

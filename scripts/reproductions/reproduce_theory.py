@@ -204,6 +204,20 @@ def regression(ran: list[Ran]) -> Iterator[Claim]:
         )
 
 
+def errors(ran: list[Ran]) -> Iterator[Claim]:
+    """The three errors of Shumailov et al., each alone."""
+    exact = {"name": "regression", "infinite": True}
+    beds = {"none": exact, "expressivity": exact | {"truth": "bent"}, "approximation": exact | {"ridge": 0.1}}
+    wanted = {"none": 0.0, "expressivity": 1.0, "approximation": (1 - 1.1**-20) ** 2}
+    for error, bed in beds.items():
+        spec = {"testbed": bed, "schedule": "replace", "generations": 20, "size": 200, "repeats": 2}
+        alone = Ran({"name": f"error-{error}", **spec})
+        ran.append(alone)
+        found = float(alone.values("error")[:, 19].mean())
+        what = f"Regression, infinite samples, functional {error}" if error != "none" else "Regression, no error at all"
+        yield Claim("3 errors", f"{what}: error at generation 20", "exact", wanted[error], 1e-9, found)
+
+
 def mixture(ran: list[Ran]) -> Iterator[Claim]:
     """Shumailov's mixture of Gaussians, refitted 2,000 times."""
     bed = {"name": "gmm", "anew": True, "floor": 1e-6}  # as scikit-learn does, and so the paper's code
@@ -245,7 +259,7 @@ def grid(name: str, bed: TestBed, metric: str, seeds: Sequence[int]) -> Iterator
 def main(path: Path | None, as_json: bool) -> None:
     """Reproduce claims 1 to 6, and what Shumailov, Kazdan and Zhu report of the same test-beds."""
     start, ran, claims = time.perf_counter(), list[Ran](), list[Claim]()
-    claims += [*gaussian(ran), *discrete(ran), *words(ran, path), *regression(ran), *mixture(ran)]
+    claims += [*gaussian(ran), *discrete(ran), *words(ran, path), *regression(ran), *errors(ran), *mixture(ran)]
     claims += grid("Mixture", make_testbed("gmm", {}), "kl", range(5))
     claims += grid("N-gram", make_testbed("ngram", {"order": 2}), "cross_entropy", range(2))
     rows = [claim.row() for claim in claims]
