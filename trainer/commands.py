@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from trainer.results import Results
     from trainer.verdict import Point, Verdict
 
-FIELDS = ("testbed", "schedule", "generations", "size", "repeats")
+FIRST_PLANNED = 20
+"""So many generations a plan shows, and the last; --json has all."""
 
 
 @click.command()
@@ -153,24 +154,32 @@ def _show_plan(plans: list[Plan], as_json: bool) -> None:
             "arm": plan.arm,
             "human samples": plan.human_needed,
             "used again from generation": plan.human_again_from,
-            "generation 1 learns from": _learns(plan.learns, 0),
-            "the last": _learns(plan.learns, -1),
             "about s": round(plan.seconds, 1),
             "about MB": round(plan.disk_bytes / 1e6, 1),
         }
         for plan in plans
     ]
     show_table(shown)
+    click.echo("\nWhat each generation learns from, human + written:")
+    generations = range(1, 1 + max(len(plan.learns) for plan in plans))
+    show_table(
+        [
+            {"generation": generation} | {plan.arm: _learns(plan, generation) for plan in plans}
+            for generation in generations
+            if generation <= FIRST_PLANNED or generation == generations[-1]
+        ]
+    )
     for plan in plans:
         if plan.runs_out:
             say(f"{plan.arm} cannot be run to its end: generation {len(plan.learns) + 1}: {plan.runs_out}")
 
 
-def _learns(learns: list[dict[int, int]], index: int) -> str:
-    if not learns:
+def _learns(plan: Plan, generation: int) -> str:
+    if generation > len(plan.learns):
         return "–"
-    human = learns[index].get(0, 0)
-    return f"{human:,} human + {sum(learns[index].values()) - human:,} written"
+    counts = plan.learns[generation - 1]
+    human = counts.get(0, 0)
+    return f"{human:,} + {sum(counts.values()) - human:,}"
 
 
 def _show(results: Results, only: str | None, as_json: bool) -> None:
