@@ -54,7 +54,7 @@ def find_experiment(store: Store, wanted: str) -> dict[str, Any]:
     known = store.ask_records("list_experiments", limit=None)
     found = [row for row in known if row["name"] == wanted or (len(wanted) >= 4 and row["digest"].startswith(wanted))]
     if not found:
-        raise NotFound("experiment", wanted, (row["name"] for row in known))
+        raise NotFound("experiment", wanted, {row["name"] for row in known})
     if len(found) > 1:
         raise Ambiguous("experiment", wanted, (row["digest"][:12] for row in found))
     return found[0] | {"spec": json.loads(found[0]["spec"])}

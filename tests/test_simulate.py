@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def test_lists_are_a_grid_and_zip_walks_together() -> None:
         SPEC,
         {"schedule": "replace"},
         {"zip": {"size": [10, 20], "testbed": ["gaussian", {"name": "gaussian", "dim": 2}]}},
+        {"testbed": {"name": "discrete", "counts": [[1, 2, 3]]}, "size": 6},
     ],
 )
 def test_the_spec_of_an_experiment_makes_it_again(spec: dict[str, Any]) -> None:
@@ -88,6 +90,20 @@ def test_the_spec_of_an_experiment_makes_it_again(spec: dict[str, Any]) -> None:
         ({"zip": {"size": [1, 2], "repeats": [1]}}, "lists under zip have lengths 1, 2"),
         ({"seed": [1, 1]}, "they are to differ"),
         ({"repeats": "many"}, "repeats is 'many'"),
+        ({"repeats": True}, "repeats is True"),
+        ({"size": 10**10}, "less than or equal to 1000000000"),
+        ({"size": []}, "a list of nothing"),
+        ({"seed": []}, "wanted one or more"),
+        ({"schedule": None}, "wanted a name"),
+        ({"schedule": ["replace", "replace"]}, "'replace' is there more than once"),
+        ({"schedule": {"name": "fresh", "size": 3}}, "size is that of the whole arm"),
+        ({"schedule": "edit"}, "gaussian cannot edit"),
+        ({"testbed": {"name": "discrete", "counts": [1, 2]}}, r"wanted a list: in a spec \[\[1"),
+        ({"testbed": {"name": "gaussian", "dims": 2}}, "no such parameter; its parameters are dim"),
+        ({"zip": None}, "wanted fields with lists"),
+        ({"zip": {"size": [5]}, "size": 7}, "size stands under zip and beside it"),
+        ({"name": "a/b"}, "files are named after it"),
+        ({"name": ""}, "files are named after it"),
     ],
 )
 def test_a_spec_that_does_not_fit_is_told_in_a_line(spec: dict[str, Any], words: str) -> None:
@@ -116,6 +132,40 @@ def test_what_is_kept_is_not_run_again(tmp_path: Path) -> None:
     simulate(experiment, InFile(tmp_path / "a.parquet", experiment), progress=told.append)
     assert sum(told) == 2 * 2 * 3
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_killed_while_it_tidied_up_holds_nothing_twice(tmp_path: Path) -> None:
+    experiment, path = Experiment.of_grid(SPEC), tmp_path / "a.parquet"
+    before = in_file(path)
+    keeper = InFile(tmp_path / "b.parquet", experiment)
+    for cell in experiment.cells():
+        keeper.put(cell, cell.measured(list(cell.run(cell.arm.bed()))))
+    shutil.copytree(keeper.parts, tmp_path / ".a.parquet.parts")
+    assert in_file(path) == before
+
+
+def test_arms_of_different_lengths_stand_in_one_table(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("{schedule: replace, generations: [2, 3], size: 5, repeats: 2}")
+    table = prov(tmp_path, "simulate", "--spec", "spec.yaml", "-o", "a.parquet").stdout
+    assert "last generation" in table
+    assert "3: " in table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signalled", ["group", "one"])
+def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_process(tmp_path: Path, signalled: str) -> None:
+    given = "--schedule replace,accumulate,fresh,crawl --generations 60 --size 400 --repeats 1500 --jobs 2 -o a.parquet"
+    command = [sys.executable, "-m", "provenance", "simulate", *given.split()]
+    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    parts = tmp_path / ".a.parquet.parts"
+    while not list(parts.glob("*.parquet")):
+        assert run.poll() is None
+        time.sleep(0.05)
+    (os.killpg if signalled == "group" else os.kill)(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=10)  # a worker that lived on would hold stderr open
+    assert run.returncode == 130
+    assert said.strip().splitlines() == ["prov: interrupted, nothing half done was kept"]
+    assert list(parts.glob("*.parquet"))
 
 
 def test_arms_of_one_seed_share_their_first_generation(tmp_path: Path) -> None:
@@ -200,6 +250,23 @@ def test_accumulating_learns_from_the_first_generations_human_texts_alone(human:
     assert by_generation == {0: 20, 1: 20, 2: 20}
 
 
+def test_arms_run_through_copies_of_a_registry_merge_to_what_one_run_gives(human: Path, tmp_path: Path) -> None:
+    experiment = Experiment.of_grid(NGRAM | {"schedule": ["replace", "accumulate"], "generations": 2})
+    copies = [Path(shutil.copy(human, tmp_path / f"{name}.prov")) for name in ("whole", "replace", "accumulate")]
+    for path, only in zip(copies, (None, "replace", "accumulate"), strict=True):
+        with Registry.open(path) as held:
+            simulate(experiment, InRegistry(held, experiment), held, only=only)
+    with Registry.open(copies[1]) as joined, Registry.open(copies[0], read_only=True) as whole:
+        joined.merge(copies[2])
+        found, wanted = (InRegistry(held, experiment).close().measurements for held in (joined, whole))
+        assert found.equals(wanted)
+        assert {row["digest"] for row in joined.list("mixes", None)} == {
+            row["digest"] for row in whole.list("mixes", None)
+        }
+        assert joined.composition() == whole.composition()
+        assert joined.verify().holds
+
+
 def test_without_held_out_texts_it_says_how_to_hold_some_out(tmp_path: Path) -> None:
     experiment = Experiment.of_grid(NGRAM)
     with Registry.create(tmp_path / "r.prov") as held:
@@ -220,7 +287,7 @@ def test_a_plan_tells_when_human_texts_are_used_again_and_run_out(human: Path) -
     assert (replace.runs_out, replace.human_again_from) == (None, None)
     assert accumulate.learns == [{0: 60}, {0: 60, 1: 60}, {0: 60, 1: 60, 2: 60}]
     assert accumulate.human_again_from == 2
-    assert "needs 54 documents" in str(fresh.runs_out)
+    assert "needs 168 human texts" in str(fresh.runs_out)
     assert (fresh.human_needed, fresh.human_held) == (60 + 2 * 54, 96)
 
 
@@ -256,7 +323,11 @@ def test_the_command_prints_a_verdict_for_each_arm_and_measure(tmp_path: Path) -
         (("--spec", "good.yaml", "--seed", "9"), "no seed 9: there is 0"),
         (("--seed", "x"), "--seed has 'x'"),
         (("--schedule", "fixed-ratio:0.1"), "wanted KEY=VALUE"),
+        (("--spec", "twice.yaml"), "'size' is there twice in line 1"),
+        (("--spec", "circle.yaml"), "a list that holds itself"),
+        (("--testbed", "gaussian:dim=[1"), "cannot be read"),
         (("--size", "1"), "2 samples or more"),
+        (("-o", "."), "is a folder"),
         (("-o", "nowhere/out.parquet"), "no folder nowhere"),
         (("-o", "good.yaml"), "cannot be read as Parquet"),
         (("--registry", "none.prov"), "no registry at none.prov"),
@@ -266,6 +337,8 @@ def test_bad_input_is_a_line(tmp_path: Path, arguments: tuple[str, ...], words: 
     (tmp_path / "good.yaml").write_text(yaml.safe_dump({"schedule": "replace", "generations": 2, "size": 5}))
     (tmp_path / "bad.yaml").write_text("a: [")
     (tmp_path / "list.yaml").write_text("- 1")
+    (tmp_path / "twice.yaml").write_text("size: 3\nsize: 4")
+    (tmp_path / "circle.yaml").write_text("size: &a [*a]")
     done = prov(tmp_path, "simulate", *arguments, code=1)
     assert done.stderr.startswith("prov: ")
     assert words in done.stderr

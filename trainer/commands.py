@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -111,20 +112,23 @@ def _experiment(spec: Path | None, fields: dict[str, Any]) -> Experiment:
     if given:
         raise ProvError(f"--{min(given)} and --spec both say what the experiment is: leave one out, or edit {spec}")
     try:
-        told = yaml.safe_load(spec.read_text(encoding="utf-8"))
+        told = _read_yaml(spec.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProvError(
             f"cannot read {spec}: {error.strerror}: name a YAML file that describes an experiment"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProvError(f"{spec} is no YAML: {str(error).splitlines()[0]}; mend it") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ProvError(f"{spec} is no YAML: {_told(error)}; mend it") from error
     if not isinstance(told, dict):
         raise ProvError(f"{spec} holds no fields: wanted such as `schedule: [replace, accumulate]`")
-    return Experiment.of_grid(told)
+    try:
+        return Experiment.of_grid(told)
+    except RecursionError as error:
+        raise ProvError(f"{spec} has a list that holds itself: write it out without * and &") from error
 
 
 def _number(text: str) -> int:
-    if not text.strip().isdecimal():
+    if not (text.strip().isdecimal() and text.isascii()):
         raise ProvError(f"--seed has {text.strip()!r}, wanted a whole number such as 7, or some with commas between")
     return int(text)
 
@@ -134,15 +138,37 @@ def _choices(text: str) -> list[Any]:
     import yaml
 
     choices: list[Any] = []
-    for one in text.split(","):
+    for one in re.split(r",(?![^\[]*\])", text):  # not at the commas of a list
         name, *pairs = one.strip().split(":")
         if wrong := [pair for pair in pairs if "=" not in pair]:
             raise ProvError(f"{one.strip()!r} has {wrong[0]!r}, wanted KEY=VALUE, as in fixed-ratio:real_frac=0.1")
-        parameters = dict(pair.split("=", 1) for pair in pairs)
-        choices.append({"name": name} | {key: yaml.safe_load(value) for key, value in parameters.items()} or name)
-        if not parameters:
-            choices[-1] = name
+        try:
+            parameters = {key: _read_yaml(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+        except yaml.YAMLError as error:
+            raise ProvError(f"{one.strip()!r} has a value that cannot be read: {_told(error)}; mend it") from error
+        choices.append({"name": name, **parameters} if parameters else name)
     return choices
+
+
+def _read_yaml(text: str) -> Any:
+    """What a text in YAML says, in which no key may be given twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value]
+            if twice := [key for key in keys if keys.count(key) > 1]:
+                raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is there twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)  # noqa: S506  # it is a safe one
+
+
+def _told(error: Exception) -> str:
+    """What is wrong with a text in YAML, in a line, and where."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    at = f" in line {mark.line + 1}" if mark else ""
+    return f"{problem or str(error).splitlines()[0]}{at}"
 
 
 def _show_plan(plans: list[Plan], as_json: bool) -> None:
@@ -191,16 +217,19 @@ def _show(results: Results, only: str | None, as_json: bool) -> None:
     if as_json:
         show_json({"experiment": results.experiment, "verdicts": [verdict.summary() for verdict in verdicts]})
         return
-    show_table([_row(verdict) for verdict in verdicts])
+    last = {verdict.points[-1].generation for verdict in verdicts}
+    show_table([_row(verdict, len(last) > 1) for verdict in verdicts])
 
 
-def _row(verdict: Verdict) -> dict[str, Any]:
+def _row(verdict: Verdict, named: bool) -> dict[str, Any]:
+    """A verdict as a row; its last generation is named in the row where it is not the same in all."""
     first, last = verdict.points[0], verdict.points[-1]
+    column, before = ("last generation", f"{last.generation}: ") if named else (f"generation {last.generation}", "")
     return {
         "arm": verdict.arm,
         "measure": verdict.metric,
         f"generation {first.generation}": _interval(first),
-        f"generation {last.generation}": _interval(last),
+        column: before + _interval(last),
         "worse than the baseline": verdict.worse.said,
         "last half": verdict.trend.said,
         "theory": verdict.theory.said if verdict.theory else None,
@@ -238,6 +267,7 @@ def report(
 
     Example:  prov report experiment-1f2e3d4c.parquet -o report.html
     """
+    from registry.copying import replacing, translated
     from trainer.report import report as page
     from trainer.report import write_data, write_svg
 
@@ -245,8 +275,11 @@ def report(
     target = output or Path(f"{found.experiment['name']}.html")
     if not target.parent.is_dir():
         raise ProvError(f"no folder {target.parent} to write {target.name} in: make it first")
-    command = found.experiment.get("command")
-    target.write_text(page(found, command=command), encoding="utf-8")
+    if any(Path(results).exists() and one.exists() and one.samefile(results) for one in (target, data) if one):
+        raise ProvError(f"{results} holds the results, and would be written over: name another file")
+    text = page(found, command=found.experiment.get("command"))
+    with translated(target), replacing(target) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     written = [target]
     if svg:
         written += write_svg(found, svg)
@@ -261,15 +294,25 @@ def report(
 
 
 def _find(wanted: str, registry: str | None) -> Results:
+    from pydantic import ValidationError
+
     from registry.registry import Registry
     from trainer.experiment import Experiment
     from trainer.keeping import InRegistry, read_results
+    from trainer.testbed import unfit
 
     if registry is None or Path(wanted).is_file():
         return read_results(Path(wanted))
     with Registry.open(registry, read_only=True) as held:
         spec = held.find_experiment(wanted)["spec"]
-        return InRegistry(held, Experiment.model_validate(spec)).close()
+        try:
+            experiment = Experiment.model_validate(spec)
+        except ValidationError as error:
+            raise ProvError(
+                f"experiment {wanted} is not one that this version of prov can read: {unfit(error)}; "
+                "use the version that ran it"
+            ) from error
+        return InRegistry(held, experiment).close()
 
 
 def _command_line() -> str:

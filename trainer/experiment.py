@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from provenance.errors import ProvError, listed
+from provenance.errors import ProvError, listed, quoted
 from provenance.origin import canonical
 from registry.experiments import held_out_texts, human_texts
 from registry.mix import MAX_SEED
@@ -23,7 +25,10 @@ from trainer.registry_pool import RegistryPool
 from trainer.results import MEASUREMENT
 from trainer.schedule import Schedule, make_schedule
 from trainer.streams import stream
-from trainer.testbed import TestBed, make_testbed
+from trainer.testbed import TestBed, make_testbed, unfit
+
+MOST = 10**9
+"""Of generations, samples and repeats."""
 
 Choice = dict[str, Any]
 """A test-bed or a schedule: its name and its parameters."""
@@ -39,9 +44,9 @@ class Arm(BaseModel):
     testbed_parameters: Choice = {}
     schedule: str
     schedule_parameters: Choice = {}
-    generations: int = Field(ge=1)
-    size: int = Field(ge=1)
-    repeats: int = Field(ge=1)
+    generations: int = Field(ge=1, le=MOST, strict=True)
+    size: int = Field(ge=1, le=MOST, strict=True)
+    repeats: int = Field(ge=1, le=MOST, strict=True)
 
     def bed(self) -> TestBed:
         return make_testbed(self.testbed, self.testbed_parameters)
@@ -136,13 +141,20 @@ class Experiment(BaseModel):
 
     name: str = "experiment"
     arms: tuple[Arm, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[Annotated[int, Field(strict=True)], ...] = Field(default=(0,), min_length=1)
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_differ(cls, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+        if twice := [name for name, times in Counter(arm.name for arm in arms).items() if times > 1]:
+            raise ValueError(f"{twice[0]!r} is there more than once, they are to differ: leave one out")
+        return arms
 
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds) or any(not 0 <= seed <= MAX_SEED for seed in seeds):
-            raise ValueError(f"seeds are {seeds}, they are to differ and be from 0 to 2^53 - 1")
+            raise ValueError(f"there is {listed(seeds)}, they are to differ and be from 0 to 2^53 - 1")
         return seeds
 
     @cached_property
@@ -158,8 +170,8 @@ class Experiment(BaseModel):
     def spec(self) -> dict[str, Any]:
         """What `of_grid` makes this experiment of, its arms walked together."""
         choices = {
-            "testbed": [{"name": arm.testbed, **arm.testbed_parameters} for arm in self.arms],
-            "schedule": [{"name": arm.schedule, **arm.schedule_parameters} for arm in self.arms],
+            "testbed": [{"name": arm.testbed, **_single(arm.testbed_parameters)} for arm in self.arms],
+            "schedule": [{"name": arm.schedule, **_single(arm.schedule_parameters)} for arm in self.arms],
         }
         sizes = {field: [getattr(arm, field) for arm in self.arms] for field in ("generations", "size", "repeats")}
         plain = {field: [_short(choice) for choice in held] for field, held in choices.items()} | sizes
@@ -199,12 +211,9 @@ class Experiment(BaseModel):
         ['replace', 'fresh']
         """
         spec = dict(spec)
-        name, seeds = str(spec.pop("name", "experiment")), _listed(spec.pop("seed", 0))
+        name, seeds = _file_name(spec.pop("name", "experiment")), _listed(spec.pop("seed", 0))
         together = spec.pop("zip", {})
-        if unknown := {*spec, *together} - set(_DEFAULTS):
-            raise ProvError(
-                f"an experiment has no field {min(unknown)!r}: there is name, seed, zip, {', '.join(_DEFAULTS)}"
-            )
+        _check_fields(spec, together)
         fields = {field: spec.get(field, default) for field, default in _DEFAULTS.items() if field not in together}
         combined = [
             dict(zip(fields, values, strict=True)) for values in itertools.product(*map(_choices, fields.values()))
@@ -215,9 +224,7 @@ class Experiment(BaseModel):
             arms = [_arm(one, varied) for one in combinations]
             return cls(name=name, arms=tuple(arms), seeds=tuple(seeds))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ProvError(f"the experiment does not fit: {where} is {first['input']!r}: {first['msg']}") from error
+            raise ProvError(f"the experiment does not fit: {unfit(error)}") from error
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -227,6 +234,34 @@ _DEFAULTS: dict[str, Any] = {
     "size": 100,
     "repeats": 30,
 }
+
+
+def _check_fields(spec: Mapping[str, Any], together: Any) -> None:
+    """Refuse the fields of a spec that no experiment has, or that are there twice, or have no value."""
+    if not isinstance(together, Mapping):
+        raise ProvError(f"zip is {together!r}: wanted fields with lists, such as zip: {{size: [100, 400]}}")
+    if unknown := sorted(map(str, {*spec, *together} - set(_DEFAULTS))):
+        raise ProvError(f"an experiment has no field {unknown[0]!r}: there is name, seed, zip, {', '.join(_DEFAULTS)}")
+    if twice := sorted(spec.keys() & together.keys()):
+        raise ProvError(f"{twice[0]} stands under zip and beside it: leave it out in one place")
+    for field, value in {**spec, **together}.items():
+        if not _choices(value):
+            raise ProvError(f"{field} is {value!r}, a list of nothing: give it a value, or leave it out")
+
+
+def _file_name(name: Any) -> str:
+    """The name of an experiment, after which files are named."""
+    told = str(name)
+    if (
+        isinstance(name, list | Mapping | None)
+        or not told.isprintable()
+        or not re.fullmatch(r"[^-./\\ ][^/\\]{0,99}", told)
+    ):
+        raise ProvError(
+            f"name is {quoted(told)}: files are named after it, so wanted 100 letters or fewer, without / and \\, "
+            "of which the first is no blank, dot or dash"
+        )
+    return told
 
 
 def _seed(tag: str, *parts: int) -> int:
@@ -277,16 +312,25 @@ def _arm(fields: Mapping[str, Any], varied: Sequence[str]) -> Arm:
         size=fields["size"],
         repeats=fields["repeats"],
     )
-    arm.bed(), arm.scheduled(0)  # whose parameters are checked here
+    bed, scheduled = arm.bed(), arm.scheduled(0)  # whose parameters are checked here
+    if scheduled.edited:
+        bed.check_edits()
     return arm
 
 
-def _named(choice: str | Mapping[str, Any]) -> tuple[str, Choice]:
+def _named(choice: Any) -> tuple[str, Choice]:
     """The name of a test-bed or schedule, and its parameters."""
+    if not isinstance(choice, str | Mapping):
+        raise ProvError(f"{choice!r} is no test-bed and no schedule: wanted a name, or a mapping with one")
     parameters = {"name": choice} if isinstance(choice, str) else dict(choice)
     if "name" not in parameters:
         raise ProvError(f"a test-bed or schedule has no name among {listed(parameters)}: say its name")
     return str(parameters.pop("name")), parameters
+
+
+def _single(parameters: Choice) -> Choice:
+    """Parameters as a spec has them, where a list is a choice: one that is a value stands in a list of its own."""
+    return {key: [held] if isinstance(held, list | tuple) else held for key, held in parameters.items()}
 
 
 def _short(choice: Choice) -> str | Choice:

@@ -7,17 +7,17 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance.errors import ProvError
 from provenance.origin import canonical
+from registry.copying import replacing, translated
 from registry.registry import Registry
 from trainer.experiment import Cell, Experiment
 from trainer.plan import learns_from, rows
-from trainer.results import EXPERIMENT, MEASUREMENT, ORDER, Results
+from trainer.results import MEASUREMENT, ORDER, Results
 
 
 class Keeper(Protocol):
@@ -47,6 +47,8 @@ class InFile:
     def __init__(
         self, path: Path, experiment: Experiment, held: Registry | None = None, command: str | None = None
     ) -> None:
+        if path.is_dir():
+            raise ProvError(f"{path} is a folder: name a file to keep the results in")
         if not path.parent.is_dir():
             raise ProvError(f"no folder {path.parent} to write {path.name} in: make it first")
         self.path, self.experiment = path, experiment
@@ -55,8 +57,13 @@ class InFile:
         self.held = MEASUREMENT.empty_table()
         if path.exists():
             self.held = self._check(read_results(path)).measurements
+        elif not os.access(path.parent, os.W_OK):
+            raise ProvError(f"{path.parent} may not be written, so nothing can be kept: name a file elsewhere")
+        in_file = self.done().keys()
         for part in sorted(self.parts.glob("*.parquet")) if self.parts.is_dir() else ():
-            self.held = pa.concat_tables([self.held, self._check(read_results(part)).measurements])
+            measured = self._check(read_results(part)).measurements
+            if (measured["arm"][0].as_py(), measured["repeat"][0].as_py()) not in in_file:  # killed while tidying up
+                self.held = pa.concat_tables([self.held, measured])
 
     def _check(self, found: Results) -> Results:
         if found.experiment["digest"] != self.experiment.digest.hex():
@@ -72,25 +79,20 @@ class InFile:
 
     def put(self, cell: Cell, measured: pa.Table) -> None:
         name = hashlib.sha256(canonical(cell.model_dump(mode="json"))).hexdigest()[:16]
-        self.parts.mkdir(exist_ok=True)
+        with translated(self.parts):
+            self.parts.mkdir(exist_ok=True)
         self._write(self.parts / f"{name}.parquet", measured)
         self.held = pa.concat_tables([self.held, measured])
 
     def _write(self, path: Path, measurements: pa.Table) -> None:
-        unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
+        with translated(path), replacing(path) as unfinished:
             pq.write_table(Results(self.told, measurements).table(), unfinished)
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise ProvError(f"cannot write {path}: {error.strerror or error}; make room for it") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def close(self) -> Results:
         results = Results(self.told, self.held.sort_by(ORDER))
-        if len(self.held):
+        if self.parts.is_dir():
             self._write(self.path, results.measurements)
-        shutil.rmtree(self.parts, ignore_errors=True)
+            shutil.rmtree(self.parts, ignore_errors=True)
         return results
 
 
@@ -105,10 +107,16 @@ def read_results(path: Path) -> Results:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise ProvError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    if EXPERIMENT not in (table.schema.metadata or {}):
-        raise ProvError(f"{path} holds no results: name a file that `prov simulate` wrote")
-    return Results.of_table(table)
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ProvError(
+            f"{path} cannot be read as Parquet: {reason}; name a file that `prov simulate` wrote, or a new one"
+        ) from error
+    try:
+        results = Results.of_table(table)
+        results.experiment["name"], results.experiment["digest"]
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise ProvError(f"{path} holds no results: name a file that `prov simulate` wrote, or a new one") from error
+    return results
 
 
 class InRegistry:

@@ -15,7 +15,7 @@ from registry.mix import Shortfall
 from registry.registry import Registry
 from trainer.experiment import Arm, Cell, Experiment
 from trainer.loop import run_generations
-from trainer.pool import ArrayPool
+from trainer.pool import ArrayPool, TooFewHuman
 from trainer.testbed import Floats, Measures, TestBed
 
 PROBE_S = 0.5
@@ -97,7 +97,7 @@ def learns_from(arm: Arm, human: int | None = None) -> tuple[list[dict[int, int]
         for report in run_generations(_Counting(), schedule, pool, arm.generations, 0):
             learns.append(report.counts)
     except Shortfall as error:
-        return learns, str(error)
+        return learns, str(error if human is None else TooFewHuman(needed, human))
     return learns, None
 
 

@@ -9,11 +9,23 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry.mix import MixSpec, Stratum, quotas
 from registry.where import Condition, Node
 from trainer.streams import stream
 from trainer.testbed import Floats, Samples
+
+
+class TooFewHuman(ProvError):
+    """An arm needs more human samples than there are."""
+
+    def __init__(self, wanted: int, held: int) -> None:
+        self.wanted, self.held = wanted, held
+        super().__init__(
+            f"the arm needs {wanted:,} human texts, the registry holds {held:,} that are not held out: "
+            "give a smaller --size or fewer --generations, or take in more"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from registry.experiments import drawable, strata
-from registry.mix import MixSpec, Stratum
+from registry.mix import MixSpec, Shortfall, Stratum
 from registry.registry import Registry
 from registry.rows import Declared
 from registry.where import Where
-from trainer.pool import Draw
+from trainer.pool import Draw, TooFewHuman
 from trainer.schedule import HUMAN
 from trainer.testbed import Floats
 
@@ -30,10 +30,13 @@ class RegistryPool:
             spec: what the models are, recorded with each.
             human: how many human texts there are to be, chosen by the seed.
         Raises:
-            Shortfall: the registry has fewer.
+            TooFewHuman: the registry has fewer.
         """
         self.held, self.scope, self.spec, self.seed = held, scope, spec, seed
-        chosen = held.mix(MixSpec(strata=(Stratum(where=HUMAN, share=1),), size=human, seed=seed))
+        try:
+            chosen = held.mix(MixSpec(strata=(Stratum(where=HUMAN, share=1),), size=human, seed=seed))
+        except Shortfall as error:
+            raise TooFewHuman(human, error.held) from error
         self.human = chosen.digest.hex()
         self.written: dict[int, int] = {}
         """How many texts of each generation have come since the pool was opened."""

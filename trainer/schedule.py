@@ -219,7 +219,10 @@ def make_schedule(name: str, size: int, seed: int, parameters: Mapping[str, Any]
     if name not in SCHEDULES:
         raise ProvError(f"no schedule {name!r}: there is {listed(SCHEDULES)}")
     kind, set_by_name = SCHEDULES[name]
+    if common := Schedule.model_fields.keys() & parameters.keys():
+        raise ProvError(f"schedule {name}: {min(common)} is that of the whole arm: give it beside the schedule")
     try:
-        return kind(size=size, seed=seed, **(set_by_name | dict(parameters)))
+        return kind.model_validate({"size": size, "seed": seed, **set_by_name, **parameters})
     except ValidationError as error:
-        raise misfit(f"schedule {name}", error, kind) from error
+        own = [field for field in kind.model_fields if field not in Schedule.model_fields]
+        raise misfit(f"schedule {name}", error, own) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import pyarrow as pa
 
@@ -18,9 +20,6 @@ from trainer.keeping import Keeper
 from trainer.loop import Report
 from trainer.results import Results
 from trainer.testbed import TestBed
-
-PROBE_S = 0.5
-"""So long a probe may take, about, that tells what an arm will take."""
 
 
 def simulate(
@@ -75,14 +74,15 @@ def _run_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> Iterator[
         for task in tasks:
             yield task.cell, _run(task, progress)
         return
-    waiting = list(reversed(tasks))
+    waiting, others = list(reversed(tasks)), set(active_children())
     with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as workers:
         running: dict[Future[pa.Table | str], Cell] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     task = waiting.pop()
-                    running[workers.submit(_run_apart, task)] = task.cell
+                    with _unhearing():
+                        running[workers.submit(_run_apart, task)] = task.cell
                 for finished in wait(running, return_when=FIRST_COMPLETED).done:
                     cell = running.pop(finished)
                     measured = finished.result()
@@ -96,8 +96,20 @@ def _run_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> Iterator[
                 "run the same again with --jobs 1, or a smaller --size or --repeats"
             ) from error
         except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - others:
+                worker.terminate()  # what it has not finished would be thrown away
+            workers.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _unhearing() -> Iterator[None]:
+    """Keep Ctrl-C from processes that start in the block: the one that started them hears it, and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_apart(task: _Task) -> pa.Table | str:

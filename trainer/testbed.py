@@ -34,6 +34,14 @@ class Degenerate(ProvError):
         super().__init__(f"the fit wants {wanted}, there is {there_is}: {mend}")
 
 
+class _CannotEdit(ProvError):
+    """A schedule that edits, for a test-bed whose models write anew."""
+
+    def __init__(self, bed: str) -> None:
+        self.bed = bed
+        super().__init__(f"the test-bed {bed} cannot edit samples: choose another schedule, or regression")
+
+
 class TestBed(BaseModel, ABC):
     """A family of models with its truth; its fields are its parameters, and the record of them.
 
@@ -73,7 +81,16 @@ class TestBed(BaseModel, ABC):
         Raises:
             ProvError: models of this kind do not edit.
         """
-        raise ProvError(f"the test-bed {name_of(self)} cannot edit samples: choose another schedule, or regression")
+        raise _CannotEdit(name_of(self))
+
+    def check_edits(self) -> None:
+        """Refuse a schedule that edits, where models of this kind do not.
+
+        Raises:
+            ProvError: they do not.
+        """
+        if type(self).edit is TestBed.edit:
+            raise _CannotEdit(name_of(self))
 
     @abstractmethod
     def measure(self, model: Model, samples: Samples) -> Measures:
@@ -141,14 +158,27 @@ def make_testbed(name: str, parameters: Mapping[str, Any]) -> TestBed:
     """
     kind = find_testbed(name)
     try:
-        return kind(**parameters)
+        return kind.model_validate(dict(parameters))
     except ValidationError as error:
-        raise misfit(f"test-bed {name}", error, kind) from error
+        raise misfit(f"test-bed {name}", error, kind.model_fields) from error
 
 
-def misfit(what: str, error: ValidationError, kind: type[BaseModel]) -> ProvError:
+def misfit(what: str, error: ValidationError, known: Iterable[str]) -> ProvError:
     """Say in one line which parameter does not fit, and what there is."""
+    return ProvError(f"{what}: {unfit(error)}; its parameters are {listed(known) or 'none'}")
+
+
+def unfit(error: ValidationError) -> str:
+    """Which field does not fit, and what is wanted of it."""
     first = error.errors()[0]
-    name = ".".join(map(str, first["loc"])) or "its parameters"
-    known = listed(kind.model_fields) or "none"
-    return ProvError(f"{what}: {name} is {first['input']!r}: {first['msg']}; its parameters are {known}")
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "value_error":
+        return f"{field}: {first['ctx']['error']}"
+    said = {
+        "extra_forbidden": "there is no such parameter",
+        "too_short": "wanted one or more",
+        "tuple_type": "wanted a list: in a spec [[1, 2, 3]], as [1, 2, 3] is three choices",
+    }
+    return (
+        f"{field} is {first['input']!r}: {said.get(first['type']) or first['msg'].replace('Input should be', 'wanted')}"
+    )
