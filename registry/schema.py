@@ -62,6 +62,13 @@ def _migration(file_name: str, sql: str) -> Migration:
 
 
 @cache
+def chained_kinds() -> frozenset[str]:
+    """The kinds of rows that a batch may declare, each with its question `registry/sql/content/<kind>.sql`."""
+    folder = resources.files("registry") / "sql" / "content"
+    return frozenset(entry.name.removesuffix(".sql") for entry in folder.iterdir())
+
+
+@cache
 def question(name: str) -> str:
     """The SQL of `registry/sql/<name>.sql`."""
     return (resources.files("registry") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ import pyarrow as pa
 import provenance
 from provenance.errors import ProvError
 from provenance.origin import canonical
-from registry.schema import Migration, SchemaMismatch, migrations, missing, question
+from registry.schema import Migration, SchemaMismatch, chained_kinds, migrations, missing, question
 
 Clock = Callable[[], datetime]
 Progress = Callable[[int], None]
@@ -354,7 +354,10 @@ class Store:
         are hashed kind by kind, by name.
         """
         digests = {batch_id: hashlib.sha256() for batch_id in made_at}
-        for (kind,) in self.ask("content_kinds", first=min(made_at, default=0), last=max(made_at, default=0)):
+        kinds = {
+            kind for (kind,) in self.ask("content_kinds", first=min(made_at, default=0), last=max(made_at, default=0))
+        }
+        for kind in sorted(kinds & chained_kinds()):  # of another that was erased there is nothing to hash
             for batch_id, rows in self._row_digests(kind, made_at):
                 update_with(digests[batch_id], rows)
         return {batch_id: digest.digest() for batch_id, digest in digests.items()}

@@ -1,4 +1,4 @@
-"""Promises that every reader and every writer keeps, newcomers too: the tests run over the tables."""
+"""Promises that every reader, writer, test-bed and schedule keeps, newcomers too: the tests run over the tables."""
 
 import csv
 import gzip
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,10 @@ from provenance.errors import ProvError
 from registry import Declared, Export, MixSpec, Registry, real_frac
 from registry.readers import READERS, SELF_COMPRESSED, Input, read
 from registry.writers import FORMATS, WRITERS
+from trainer.experiment import Experiment
+from trainer.loop import Report
+from trainer.schedule import SCHEDULES
+from trainer.testbed import TestBed, find_testbed, make_testbed, names
 
 ROWS = [
     {"id": f"d{n}", "text": f"text {n}\nwith “quotes”, a comma and a tab\t.", "origin": "human", "lang": "de"}
@@ -152,3 +157,78 @@ def test_what_is_written_with_its_provenance_adds_nothing_when_it_comes_back(for
         head = held.head()
         assert held.ingest([written]).added == 0
         assert held.head() == head
+
+
+# -- test-beds under schedules
+
+BEDS = names()
+
+
+def run(bed: str, schedule: str, size: int = 12, generations: int = 4, repeats: int = 1, seed: int = 0) -> list[Report]:
+    """What came of an arm."""
+    sizes = {"size": size, "generations": generations, "repeats": repeats, "seed": seed}
+    cell = Experiment.of_grid({"testbed": bed, "schedule": schedule, **sizes}).cells()[0]
+    return list(cell.run(cell.arm.bed()))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("bed", BEDS)
+def test_a_test_bed_runs_under_a_schedule_reproducibly(bed: str, schedule: str) -> None:
+    if schedule == "edit" and find_testbed(bed).edit is TestBed.edit:
+        with pytest.raises(ProvError, match=f"{bed} cannot edit"):
+            run(bed, schedule)
+        return
+    repeats = 2 if find_testbed(bed).vectorised else 1
+    first, again = (run(bed, schedule, repeats=repeats, seed=1) for _ in range(2))
+    other = run(bed, schedule, generations=1, repeats=repeats, seed=2)
+    assert [report.generation for report in first] == [1, 2, 3, 4]
+    for one, same in zip(first, again, strict=True):
+        assert one.counts == same.counts
+        assert one.measures.keys() == same.measures.keys() == first[0].measures.keys()
+        for metric, values in one.measures.items():
+            assert values.shape == (repeats,)
+            assert values.dtype == np.float64
+            np.testing.assert_array_equal(values, same.measures[metric])
+    assert any((values != other[0].measures.get(metric)).any() for metric, values in first[0].measures.items())
+
+
+@pytest.mark.parametrize("bed", BEDS)
+def test_parameters_that_do_not_fit_are_refused_in_one_line(bed: str) -> None:
+    fields = find_testbed(bed).model_fields
+    floats = {name for name, field in fields.items() if field.annotation is float}
+    refused: list[dict[str, Any]] = [
+        {"nonsense": 1},
+        *({name: wrong} for name in floats for wrong in (np.nan, np.inf, -1, "much")),
+    ]
+    for parameters in refused:
+        with pytest.raises(ProvError) as error:
+            make_testbed(bed, parameters)
+        assert "\n" not in str(error.value)
+        assert next(iter(parameters)) in str(error.value)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("schedule", ["replace", "accumulate-subsample", "weighted"])
+@pytest.mark.parametrize("bed", BEDS)
+def test_the_smallest_sizes_are_a_result_or_refused(bed: str, schedule: str, size: int) -> None:
+    for generations in (1, 3):
+        try:
+            reports = run(bed, schedule, size, generations)
+        except ProvError:
+            continue
+        assert len(reports) == generations
+
+
+@pytest.mark.parametrize("bed", BEDS)
+def test_theory_names_what_is_measured(bed: str) -> None:
+    made = make_testbed(bed, {})
+    reports = run(bed, "replace", size=20, generations=1)
+    for schedule in SCHEDULES:
+        expected = made.theory(schedule, 20, 3)
+        assert expected.keys() <= reports[0].measures.keys()
+        assert np.isfinite(list(expected.values())).all()
+
+
+def test_a_test_bed_of_no_name_is_refused() -> None:
+    with pytest.raises(ProvError, match="gaussian"):
+        make_testbed("gausian", {})

@@ -102,7 +102,7 @@ def test_ctrl_c_leaves_the_registry_as_it_was(large: Path, name: str) -> None:
     _letters(large / "letters.json")
     before, files = torture.state(large / "corpus.prov"), {path.name for path in large.iterdir()}
     command = [*PROV, "--registry", "corpus.prov", *WRITES[name]]
-    trial = Path(shutil.copytree(large, large.with_name("trial")))
+    trial, untouched = (Path(shutil.copytree(large, large.with_name(name))) for name in ("trial", "untouched"))
     begun = time.monotonic()
     subprocess.run(command, cwd=trial, check=True, capture_output=True)
     whole = time.monotonic() - begun
@@ -115,7 +115,7 @@ def test_ctrl_c_leaves_the_registry_as_it_was(large: Path, name: str) -> None:
         if process.returncode not in (0, -signal.SIGINT):  # the latter on its way out, when all was done
             break
         shutil.rmtree(large)
-        shutil.copytree(trial, large)
+        shutil.copytree(untouched, large)
     assert process.returncode == 130, talk
     assert talk.splitlines()[-1].startswith("prov: interrupted")
     assert "Traceback" not in talk
