@@ -17,7 +17,12 @@ MOST_ROWS = 1_000_000_000
 
 
 def _registry(context: click.Context, parameter: click.Parameter, value: str | None) -> Path:
-    return Path(value or context.find_root().obj or os.environ.get("PROV_DB") or DEFAULT_REGISTRY)
+    return _named_registry(context, parameter, value) or Path(DEFAULT_REGISTRY)
+
+
+def _named_registry(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    named = value or context.find_root().obj or os.environ.get("PROV_DB")
+    return Path(named) if named else None
 
 
 registry_option = click.option(
@@ -26,6 +31,15 @@ registry_option = click.option(
     callback=_registry,
     help="The registry to use.  [default: $PROV_DB, else ./corpus.prov]",
 )
+
+
+def named_registry_option(help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The same for a command that can do without a registry: None where none is named."""
+    return click.option(
+        "--registry", metavar="FILE", callback=_named_registry, help=f"{help}  [default: $PROV_DB, if set]"
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

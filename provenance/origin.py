@@ -173,6 +173,9 @@ def count_words(text: str) -> int:
     >>> count_words("know where\\u00a0it came from")
     5
     """
-    if _PYTHON_ONLY_SPACE.search(text):
-        return sum(1 for _ in _WORD.finditer(text))
-    return len(text.split())
+    return len(words(text))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in their order; `count_words` says what they are."""
+    return _WORD.findall(text) if _PYTHON_ONLY_SPACE.search(text) else text.split()

@@ -64,7 +64,8 @@ def find_experiment(store: Store, wanted: str) -> dict[str, Any]:
 
 
 def human_texts(store: Store) -> list[str]:
-    """The texts of human documents that nothing holds out, in the order of the documents' digests."""
+    """The texts of human documents that nothing holds out or withdraws, in the order of the documents' digests."""
+    store.run("stage_withdrawn")
     return [text for (text,) in store.ask("human_contents")]
 
 

@@ -16,7 +16,7 @@ import pytest
 from provenance.errors import ProvError
 from trainer.charts import Spec
 from trainer.report import NothingMeasured, ReportMissing, report, write_data, write_svg
-from trainer.results import MEASUREMENT, Results
+from trainer.results import MEASUREMENT, Results, measured_rows
 
 pytest.importorskip("altair", reason="a report wants altair: pip install 'corpus-provenance[report]'")
 pytest.importorskip("vl_convert", reason="a report wants vl_convert: pip install 'corpus-provenance[report]'")
@@ -31,16 +31,7 @@ def made(arms: Mapping[str, Mapping[str, Any]], theory: Mapping[str, Sequence[fl
     specs = []
     for name, metrics in arms.items():
         for metric, held in metrics.items():
-            matrix = np.asarray(held, float)
-            repeat, generation = np.indices(matrix.shape)
-            columns = [
-                pa.repeat(name, matrix.size),
-                pa.array(generation.ravel() + 1, pa.int32()),
-                pa.array(repeat.ravel(), pa.int32()),
-                pa.repeat(metric, matrix.size),
-                pa.array(matrix.ravel(), from_pandas=False),
-            ]
-            tables.append(pa.table(columns, MEASUREMENT))
+            tables.append(measured_rows(name, metric, held))
         specs.append(_spec(name, np.asarray(next(iter(metrics.values()))).shape, theory or {}))
     experiment = {"name": f"first {NASTY}", "digest": "ab" * 32, "command": "prov simulate --seed 0", "arms": specs}
     return Results(experiment, pa.concat_tables(tables))

@@ -13,7 +13,7 @@ from scipy import stats
 
 from provenance.errors import ProvError
 from trainer.intervals import LEVEL, Floats, fieller, holm, intervals, t_quantile, t_tail
-from trainer.results import MEASUREMENT, Results
+from trainer.results import MEASUREMENT, Results, measured_rows
 from trainer.verdict import Verdict, direction, judge, measured, summary
 
 DEAD = float("nan")
@@ -25,16 +25,7 @@ def made(values: Mapping[str, Any], theory: Sequence[float] = (), arm: str = "ar
     """Results of one arm: by metric its values, (repeats, generations), and theory of all of them by generation."""
     tables = [pa.Table.from_batches([], MEASUREMENT)]
     for metric, held in values.items():
-        matrix = np.asarray(held, float)
-        repeat, generation = np.indices(matrix.shape)
-        columns = [
-            pa.repeat(arm, matrix.size),
-            pa.array(generation.ravel() + 1, pa.int32()),
-            pa.array(repeat.ravel(), pa.int32()),
-            pa.repeat(metric, matrix.size),
-            pa.array(matrix.ravel(), from_pandas=False),
-        ]
-        tables.append(pa.table(columns, MEASUREMENT))
+        tables.append(measured_rows(arm, metric, held))
     expected = [
         {"generation": at, "metric": metric, "value": value} for metric in values for at, value in enumerate(theory, 1)
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provenance.console import Size, json_option, progress, say, show_json, show_table
+from provenance.console import Size, json_option, named_registry_option, progress, say, show_json, show_table
 from provenance.errors import ProvError
 
 if TYPE_CHECKING:
@@ -38,12 +38,9 @@ FIRST_PLANNED = 20
 @click.option("--plan", "only_plan", is_flag=True, help="Say what each generation will learn from, and run nothing.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Arms at a time; no number depends on it.  [default: cores]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the results in this Parquet file.")
-@click.option("--registry", metavar="FILE", help="Keep them in this registry instead.  [default: $PROV_DB, if set]")
+@named_registry_option("Keep them in this registry instead.")
 @json_option
-@click.pass_context
 def simulate(
-    context: click.Context,
-    /,
     spec: Path | None,
     seed: str | None,
     name: str | None,
@@ -51,7 +48,7 @@ def simulate(
     only_plan: bool,
     jobs: int | None,
     output: Path | None,
-    registry: str | None,
+    registry: Path | None,
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -66,8 +63,7 @@ def simulate(
     from trainer.plan import plan
 
     experiment = _experiment(spec, {"name": name, "seed": None if spec else seed, **fields})
-    where = None if output else registry or context.find_root().obj or os.environ.get("PROV_DB")
-    held = Registry.open(where, read_only=only_plan) if where else None
+    held = Registry.open(registry, read_only=only_plan) if registry and not output else None
     try:
         if only_plan:
             _show_plan(plan(experiment, held), as_json)
@@ -84,17 +80,15 @@ def _run(
     experiment: Experiment, held: Registry | None, output: Path | None, only: str | None, seed: int | None, jobs: int
 ) -> Results:
     from trainer.keeping import InFile, InRegistry, Keeper
-    from trainer.simulate import simulate
+    from trainer.simulate import simulate, waiting
 
     path = output or Path(f"{experiment.name}-{experiment.digest.hex()[:8]}.parquet")
     keeper: Keeper = InRegistry(held, experiment) if held else InFile(path, experiment, held, _command_line())
-    done = keeper.done()
-    waiting = [cell for cell in experiment.cells(only, seed) if (cell.arm.name, cell.first) not in done]
-    generations = sum(cell.arm.generations for cell in waiting)
-    with progress(generations, "generations") as advance:
+    cells = waiting(experiment, keeper, only, seed)
+    with progress(sum(cell.arm.generations - last for cell, last in cells), "generations") as advance:
         results = simulate(experiment, keeper, held, only=only, seed=seed, jobs=jobs, progress=advance)
     where = f"experiment {experiment.digest.hex()[:12]} of {held.path}" if held else str(path)
-    say(f"{len(results.measurements):,} measurements in {where}" + ("" if waiting else ", all of them held already"))
+    say(f"{len(results.measurements):,} measurements in {where}" + ("" if cells else ", all of them held already"))
     return results
 
 
@@ -248,17 +242,14 @@ def _interval(point: Point) -> str:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write it.  [default: RESULTS.html]")
 @click.option("--svg", type=click.Path(path_type=Path), metavar="FOLDER", help="Write a picture of each measure too.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE", help="Write the measurements as Parquet too.")
-@click.option("--registry", metavar="FILE", help="The registry that holds the experiment.  [default: $PROV_DB, if set]")
+@named_registry_option("The registry that holds the experiment.")
 @json_option
-@click.pass_context
 def report(
-    context: click.Context,
-    /,
     results: str,
     output: Path | None,
     svg: Path | None,
     data: Path | None,
-    registry: str | None,
+    registry: Path | None,
     as_json: bool,
 ) -> None:
     """Report RESULTS, a file that `prov simulate` wrote or an experiment of a registry, as one page of HTML.
@@ -271,7 +262,7 @@ def report(
     from trainer.report import report as page
     from trainer.report import write_data, write_svg
 
-    found = _find(results, registry or context.find_root().obj or os.environ.get("PROV_DB"))
+    found = _find(results, registry)
     target = output or Path(f"{found.experiment['name']}.html")
     if not target.parent.is_dir():
         raise ProvError(f"no folder {target.parent} to write {target.name} in: make it first")
@@ -293,7 +284,7 @@ def report(
             click.echo(path)
 
 
-def _find(wanted: str, registry: str | None) -> Results:
+def _find(wanted: str, registry: Path | None) -> Results:
     from pydantic import ValidationError
 
     from registry.registry import Registry

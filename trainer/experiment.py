@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
-import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -22,7 +21,7 @@ from registry.registry import Registry
 from trainer.loop import Report, run_generations
 from trainer.pool import ArrayPool
 from trainer.registry_pool import RegistryPool
-from trainer.results import MEASUREMENT
+from trainer.results import MEASUREMENT, measured_rows
 from trainer.schedule import Schedule, make_schedule
 from trainer.streams import stream
 from trainer.testbed import TestBed, make_testbed, unfit
@@ -120,18 +119,12 @@ class Cell(BaseModel):
 
     def measured(self, reports: Sequence[Report]) -> pa.Table:
         """What its generations measured, as rows of `results.MEASUREMENT`."""
-        parts = [pa.Table.from_batches([], MEASUREMENT)]
-        for report in reports:
-            for metric, values in report.measures.items():
-                columns = {
-                    "arm": pa.repeat(self.arm.name, len(values)),
-                    "generation": pa.repeat(pa.scalar(report.generation, pa.int32()), len(values)),
-                    "repeat": pa.array(self.first + np.arange(len(values)), pa.int32()),
-                    "metric": pa.repeat(metric, len(values)),
-                    "value": pa.array(values, pa.float64()),
-                }
-                parts.append(pa.table(columns, MEASUREMENT))
-        return pa.concat_tables(parts).combine_chunks()
+        parts = [
+            measured_rows(self.arm.name, metric, values[:, None], report.generation, self.first)
+            for report in reports
+            for metric, values in report.measures.items()
+        ]
+        return pa.concat_tables([MEASUREMENT.empty_table(), *parts]).combine_chunks()
 
 
 class Experiment(BaseModel):

@@ -51,12 +51,13 @@ class InFile:
             raise ProvError(f"{path} is a folder: name a file to keep the results in")
         if not path.parent.is_dir():
             raise ProvError(f"no folder {path.parent} to write {path.name} in: make it first")
-        self.path, self.experiment = path, experiment
-        self.told = told(experiment, held, command)
+        self.path, self.experiment, self.registry, self.command = path, experiment, held, command
         self.parts = path.with_name(f".{path.name}.parts")
         self.held = MEASUREMENT.empty_table()
+        self.before: Results | None = None
         if path.exists():
-            self.held = self._check(read_results(path)).measurements
+            self.before = self._check(read_results(path))
+            self.held = self.before.measurements
         elif not os.access(path.parent, os.W_OK):
             raise ProvError(f"{path.parent} may not be written, so nothing can be kept: name a file elsewhere")
         in_file = self.done().keys()
@@ -81,17 +82,20 @@ class InFile:
         name = hashlib.sha256(canonical(cell.model_dump(mode="json"))).hexdigest()[:16]
         with translated(self.parts):
             self.parts.mkdir(exist_ok=True)
-        self._write(self.parts / f"{name}.parquet", measured)
+        whose = {"name": self.experiment.name, "digest": self.experiment.digest.hex()}
+        self._write(self.parts / f"{name}.parquet", Results(whose, measured))
         self.held = pa.concat_tables([self.held, measured])
 
-    def _write(self, path: Path, measurements: pa.Table) -> None:
+    def _write(self, path: Path, results: Results) -> None:
         with translated(path), replacing(path) as unfinished:
-            pq.write_table(Results(self.told, measurements).table(), unfinished)
+            pq.write_table(results.table(), unfinished)
 
     def close(self) -> Results:
-        results = Results(self.told, self.held.sort_by(ORDER))
+        if self.before and not self.parts.is_dir():
+            return self.before
+        results = Results(told(self.experiment, self.registry, self.command), self.held.sort_by(ORDER))
         if self.parts.is_dir():
-            self._write(self.path, results.measurements)
+            self._write(self.path, results)
             shutil.rmtree(self.parts, ignore_errors=True)
         return results
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -105,9 +106,8 @@ class ArrayPool:
         for index, (stratum, held, quota) in enumerate(zip(spec.strata, places, wanted, strict=True)):
             if quota:
                 parts.append(self._take(stratum, held, quota, spec.seed, index, counts))
-        return Draw(
-            _joined(parts), _weights(spec, wanted), {generation: held for generation, held in counts.items() if held}
-        )
+        weights = weigh(spec, lambda: np.repeat(np.arange(len(wanted)), wanted))
+        return Draw(_joined(parts), weights, {generation: held for generation, held in counts.items() if held})
 
     def _places(self, stratum: Stratum) -> list[tuple[int, int]]:
         """Where the samples of a stratum stand: whole generations, neighbours joined."""
@@ -206,9 +206,13 @@ def distinct(available: int, wanted: int, repeats: int, rng: np.random.Generator
     return chosen
 
 
-def _weights(spec: MixSpec, wanted: list[int]) -> Floats | None:
-    """What each sample weighs, in the order of the strata, summing to 1."""
+def weigh(spec: MixSpec, strata: Callable[[], Sequence[int] | NDArray[np.int64]]) -> Floats | None:
+    """What each sample weighs, summing to 1; None where all weigh the same.
+
+    Args:
+        strata: gives of which stratum of the spec each sample is.
+    """
     if len({stratum.weight for stratum in spec.strata}) == 1:
         return None
-    weights: Floats = np.repeat([stratum.weight for stratum in spec.strata], wanted)
+    weights: Floats = np.array([stratum.weight for stratum in spec.strata])[strata()]
     return weights / float(weights.sum())

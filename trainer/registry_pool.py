@@ -10,9 +10,8 @@ from registry.mix import MixSpec, Shortfall, Stratum
 from registry.registry import Registry
 from registry.rows import Declared
 from registry.where import Where
-from trainer.pool import Draw, TooFewHuman
+from trainer.pool import Draw, TooFewHuman, weigh
 from trainer.schedule import HUMAN
-from trainer.testbed import Floats
 
 
 class RegistryPool:
@@ -50,13 +49,7 @@ class RegistryPool:
         counts: dict[int, int] = {}
         for row in drawn.composition:
             counts[row["generation"]] = counts.get(row["generation"], 0) + row["documents"]
-        return Draw(samples, self._weights(spec, drawn.mix), counts, drawn.mix)
-
-    def _weights(self, spec: MixSpec, mix: str) -> Floats | None:
-        if len({stratum.weight for stratum in spec.strata}) == 1:
-            return None
-        weights: Floats = np.array([stratum.weight for stratum in spec.strata])[strata(self.held, mix)]
-        return weights / float(weights.sum())
+        return Draw(samples, weigh(spec, lambda: strata(self.held, drawn.mix)), counts, drawn.mix)
 
     def record(self, generation: int, drawn: Draw) -> None:
         self.held.record_model(self._model(generation), mix=drawn.mix, spec=self.spec, seed=self.seed)

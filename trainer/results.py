@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 MEASUREMENT = pa.schema(
@@ -21,6 +22,26 @@ MEASUREMENT = pa.schema(
 
 ORDER = [(name, "ascending") for name in ("arm", "generation", "repeat", "metric")]
 """How the rows of results are sorted."""
+
+
+def measured_rows(arm: str, metric: str, values: Any, generation: int = 1, repeat: int = 0) -> pa.Table:
+    """What was measured of a metric, as rows of `MEASUREMENT`.
+
+    Args:
+        values: (repeats, generations), NaN where a model had died.
+        generation, repeat: the first of them.
+    """
+    matrix = np.asarray(values, float)
+    repeats, generations = np.indices(matrix.shape)
+    columns = {
+        "arm": pa.repeat(arm, matrix.size),
+        "generation": pa.array(generation + generations.ravel(), pa.int32()),
+        "repeat": pa.array(repeat + repeats.ravel(), pa.int32()),
+        "metric": pa.repeat(metric, matrix.size),
+        "value": pa.array(matrix.ravel(), pa.float64(), from_pandas=False),
+    }
+    return pa.table(columns, MEASUREMENT)
+
 
 EXPERIMENT = b"prov.experiment"
 """Where the metadata of a Parquet file of results has its experiment, as JSON."""

@@ -42,12 +42,10 @@ def simulate(
     Raises:
         ProvError: there is no such arm or seed, or an arm cannot be run.
     """
-    done = keeper.done()
-    tasks = [
-        _Task(cell, cell.arm.grounded(held), last)
-        for cell in experiment.cells(only, seed)
-        if (last := done.get((cell.arm.name, cell.first), 0)) < cell.arm.generations
-    ]
+    cells = waiting(experiment, keeper, only, seed)
+    arms = {cell.arm.name: cell.arm for cell, _ in cells}
+    beds = {name: arm.grounded(held) for name, arm in arms.items()}
+    tasks = [_Task(cell, beds[cell.arm.name], last) for cell, last in cells]
     for task in tasks:
         if held and task.bed.takes_texts:
             name = f"{experiment.name}-{experiment.digest.hex()[:8]}"
@@ -58,6 +56,15 @@ def simulate(
     for cell, measured in _run_all(in_memory, jobs, progress):
         keeper.put(cell, measured)
     return keeper.close()
+
+
+def waiting(
+    experiment: Experiment, keeper: Keeper, only: str | None = None, seed: int | None = None
+) -> list[tuple[Cell, int]]:
+    """The cells that are not done yet, each with the last generation of it that is kept."""
+    done = keeper.done()
+    found = ((cell, done.get((cell.arm.name, cell.first), 0)) for cell in experiment.cells(only, seed))
+    return [(cell, last) for cell, last in found if last < cell.arm.generations]
 
 
 @dataclass(frozen=True)

@@ -3,4 +3,5 @@ SELECT content
 FROM document
 JOIN text USING (text_id)
 WHERE origin = 'human' AND content IS NOT NULL AND text_id NOT IN (SELECT text_id FROM holdout)
+  AND document_id NOT IN (SELECT document_id FROM withdrawn)
 ORDER BY document.digest

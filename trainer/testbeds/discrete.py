@@ -6,7 +6,6 @@ comes back, and nothing but chance picks what is lost.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,11 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
 from provenance.errors import ProvError
+from provenance.origin import words
 from trainer.testbed import Degenerate, Floats, Measures, TestBed
 
 MANY = 1000
 """From so many samples on, the law of the tail is closer than 0.1 %."""
-_WORD = re.compile("(?:\\S|[\x1c-\x1f])+")  # as provenance.origin: these four are white space to Python alone
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Discrete(TestBed):
     def grounded(self, human: Callable[[], Iterable[str]], held_out: Sequence[str]) -> Discrete:
         if not self.of_registry:
             return self
-        counts = Counter(word for text in human() for word in _WORD.findall(text))
+        counts = Counter(word for text in human() for word in words(text))
         if not counts:
             raise ProvError("the registry holds no human text with words that is not held out: take some in first")
         return self.model_copy(update={"counts": tuple(counts.values())})
@@ -214,7 +213,7 @@ def _count_words(path: Path) -> tuple[int, ...]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise ValueError(f"it cannot be read: {reason}") from error
-    return tuple(Counter(_WORD.findall(text)).values())
+    return tuple(Counter(words(text)).values())
 
 
 def _multinomial(shares: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
