@@ -5,7 +5,7 @@ Arrow: `content` (bytes,) uint8, and `ends` (texts + 1,) int64, where each text 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -358,13 +358,20 @@ def _band_keys(signatures: Signatures, rows: int, first: int, last: int, keys: H
 # -- on all processors
 
 
+def warm() -> None:
+    """Have the kernel of signatures loaded, or compiled where it never was."""
+    sign_texts(Texts(np.zeros(1, np.uint8), np.array([0, 1])), MinHashSpec())
+
+
 def sign_texts(texts: Texts, spec: MinHashSpec) -> Signatures:
     """What `fingerprint.sign_texts` says."""
     signatures = np.empty((len(texts), spec.num_perm), np.uint32)
     kinds, lowers = _characters()
+    times, plus = spec.permutations
+    held = tuple(_read_only(texts.content, texts.ends))
 
     def fill(first: int, last: int) -> None:
-        _sign_texts(texts.content, texts.ends, first, last, spec.n, *spec.permutations, kinds, lowers, signatures)
+        _sign_texts(*held, first, last, spec.n, times, plus, kinds, lowers, signatures)
 
     _share_out(fill, texts.split(PARTS * _processors()))
     return signatures
@@ -374,9 +381,10 @@ def shingle_sets(texts: Texts, spec: MinHashSpec) -> tuple[Hashes, Integers]:
     """What `fingerprint.shingle_sets` says."""
     sizes = np.zeros(len(texts), np.int64)
     kinds, lowers = _characters()
+    held = tuple(_read_only(texts.content, texts.ends))
 
     def take(first: int, last: int) -> Hashes:
-        found: Hashes = _shingle_texts(texts.content, texts.ends, first, last, spec.n, kinds, lowers, sizes)
+        found: Hashes = _shingle_texts(*held, first, last, spec.n, kinds, lowers, sizes)
         return found
 
     found = _share_out(take, texts.split(PARTS * _processors()))
@@ -386,6 +394,7 @@ def shingle_sets(texts: Texts, spec: MinHashSpec) -> tuple[Hashes, Integers]:
 def count_shared(hashes: Hashes, ends: Integers, left: Integers, right: Integers) -> Integers:
     """What `fingerprint.ShingleSets.shared` says."""
     shared = np.empty(len(left), np.int64)
+    hashes, ends, left, right = _read_only(hashes, ends, left, right)
     _share_out(lambda first, last: _count_shared(hashes, ends, left, right, first, last, shared), _parts(len(left)))
     return shared
 
@@ -393,12 +402,21 @@ def count_shared(hashes: Hashes, ends: Integers, left: Integers, right: Integers
 def band_keys(signatures: Signatures, bands: Bands) -> Hashes:
     """What `fingerprint.Bands.keys` says."""
     keys = np.empty((len(signatures), bands.bands), np.uint64)
-    _share_out(lambda first, last: _band_keys(signatures, bands.rows, first, last, keys), _parts(len(signatures)))
+    (held,) = _read_only(signatures)
+    _share_out(lambda first, last: _band_keys(held, bands.rows, first, last, keys), _parts(len(signatures)))
     return keys
 
 
 PARTS = 4
 """So many parts are made for each processor, as some take longer than others."""
+
+
+def _read_only(*arrays: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The same arrays, all of one kind: numba compiles anew for arrays that may be written."""
+    for array in arrays:
+        view = np.ascontiguousarray(array).view()
+        view.flags.writeable = False
+        yield view
 
 
 def _share_out(work: Callable[[int, int], Any], parts: Sequence[tuple[int, int]]) -> list[Any]:

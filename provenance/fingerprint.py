@@ -319,7 +319,7 @@ class Texts:
 
 def warm() -> Thread:
     """Load the compiled kernel meanwhile; where it was never used before, that takes some seconds."""
-    thread = Thread(target=import_module, args=[KERNELS], daemon=True)
+    thread = Thread(target=lambda: import_module(KERNELS).warm())
     thread.start()
     return thread
 

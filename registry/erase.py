@@ -67,6 +67,7 @@ def erase(store: Store, batch: Batch) -> Erasure:
         store.run("keep_row_digests", batch_id=batch.batch_id)
         for step in ("erase_metadata", "erase_annotations", "erase_texts"):
             store.run(step)
+        store.run("forget_fingerprints", every=False)
         store.run("forget_setting", name=REWRITE_PENDING)
         store.run("insert_setting", name=REWRITE_PENDING, value=str(batch.batch_id))
     return erasure

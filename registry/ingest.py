@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance.errors import ProvError, listed
+from provenance.fingerprint import warm
 from provenance.origin import canonical
 from registry import lines
 from registry.barred import find_covered, leave_out_covered
 from registry.carry import Carried, learn, read_folders
+from registry.fingerprints import complete, sketcher
 from registry.lineage import rederive
 from registry.lines import Taken, Takers
 from registry.readers import (
@@ -43,6 +45,8 @@ AHEAD = 2
 """So many blocks are taken at the same time, while another is stored."""
 MEMORY = "500MB"
 """What DuckDB may use meanwhile; what does not fit waits on disk. Python and its columns need as much again."""
+WARM_BYTES = 2_000_000
+"""From so many on the kernel of fingerprints is loaded, or compiled where it never was, while rows are being read."""
 KEEP_BYTES = 96_000_000
 """So many bytes of text are staged before they are kept: each time, all digests of the registry are looked through."""
 
@@ -154,6 +158,7 @@ class _Act:
         self.names_parents = self.names_models = self.meets_known = self.may_be_covered = False
         self.wrote_something = False
         self.tokenizer = default_tokenizer(store)
+        self.sketcher = sketcher(store)
         self.takers: Takers | None = None
         self.newest_text = 0
         self.texts: list[pa.Table] = []
@@ -225,7 +230,10 @@ class _Act:
     def _begin(self, part: Row | Lines, name: str, index: int) -> Future[Taken] | None:
         if isinstance(part, Row) or len(part.ends) < lines.FEWEST:
             return None
-        self.takers = self.takers or Takers(self.rules, self.tokenizer, AHEAD)
+        if not self.takers:
+            self.takers = Takers(self.rules, self.tokenizer, AHEAD)
+            if self.sketcher and len(part.content) > WARM_BYTES:
+                warm()
         return self.takers.begin(part, name, index)
 
     def _single_rows(self, part: Row | Lines, taking: Future[Taken] | None, index: int) -> Iterator[Row]:
@@ -275,6 +283,9 @@ class _Act:
         first = self.store.ask_value("newest_text") + 1
         numbers = pa.array(np.arange(first, first + len(texts)))
         self.store.insert("text", texts.add_column(0, "text_id", numbers))
+        if self.sketcher:
+            content = texts.column("content").combine_chunks()
+            self.store.insert("fingerprint", self.sketcher.rows(numbers, content))
 
     def _hint(self, row: Row) -> str:
         wanted = self.rules.names["text"]
@@ -418,8 +429,9 @@ class _Act:
         self.store.run("insert_documents", batch_id=batch_id)
         if self.result.rejected or self.result.withdrawn:
             self.store.run("drop_stray_texts", newest=self.newest_text, batch_id=batch_id)
-        if self.may_be_covered:
-            self.store.run("restore_texts")
+            self.store.run("forget_fingerprints", every=False)
+        if self.may_be_covered and self.store.ask_value("restore_texts"):
+            complete(self.store)
         self.store.run("hold_out_arrived", batch_id=batch_id)
         self.result.held_out = self.store.ask_value("count_held_out", batch_id=batch_id)
         self.store.run("insert_declarations", batch_id=batch_id, **by)

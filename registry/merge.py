@@ -21,6 +21,7 @@ from duckdb import ColumnExpression, ConstantExpression
 from provenance.errors import ProvError
 from registry.carry import BrokenLineage, Carried, learn, records
 from registry.copying import rows_at_a_time
+from registry.fingerprints import complete
 from registry.lineage import rederive
 from registry.schema import question
 from registry.store import MOMENT, Batch, Progress, Store, silent
@@ -216,6 +217,7 @@ class _Act:
         missing = self.theirs.connection.sql(question("texts_without_content")).to_arrow_table()
         with self.store.lend(their_missing=missing):
             self.result.erased_there = self.store.ask_value("erased_there")
+        complete(self.store)
         self._take("wanted_documents", "give_documents", "merge_documents", 10_000, **self.act)
 
     def _take(self, wanted: str, give: str, take: str, at_a_time: int, **params: Any) -> int:

@@ -1,19 +1,23 @@
 """The registry: what a user of the library holds; each method does in one line what its module does at length."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 import pyarrow as pa
 
 from provenance.errors import ProvError
-from registry import audit, experiments, reach
+from provenance.fingerprint import DEFAULT, MinHashSpec
+from registry import audit, experiments, fingerprints, reach
 from registry.annotate import Annotated, annotate
 from registry.composition import DIMENSIONS, composition
 from registry.conflicts import conflicts
 from registry.contamination import contamination
 from registry.declare import Named, Redeclared, Statement, declare
 from registry.draw import Drawn, draw
+from registry.fingerprints import setting_of
 from registry.ingest import Feed, Ingested, ingest, ingest_files
 from registry.lineage import Model, Run, find_manifest, record_model, record_run, written_by
 from registry.merge import Merged, merge
@@ -24,7 +28,7 @@ from registry.rows import MAX_BYTES, Declared, Rules
 from registry.rules import HeldOut, Withdrawn, hold_out, withdraw
 from registry.snapshot import Snapshot, snapshot
 from registry.stale import stale
-from registry.store import Progress, Store, silent
+from registry.store import Clock, Progress, Store, silent, utc_now
 from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncounted
 from registry.verify import Verified, verify
 from registry.where import Where
@@ -37,6 +41,21 @@ class Registry(Store):
     >>> with Registry.create(":memory:") as corpus:                    # doctest: +SKIP
     ...     corpus.add([{"text": "a human wrote this"}], Declared(origin="human"))
     """
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        clock: Clock = utc_now,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        fingerprint: MinHashSpec | None = DEFAULT,
+    ) -> Self:
+        """Make an empty registry and open it for writing; `Store.create` says how.
+
+        Args:
+            fingerprint: how the fingerprints of its texts are made, None to keep none.
+        """
+        return super().create(path, clock, {**settings, **setting_of(fingerprint)})
 
     # -- texts in
 
@@ -130,6 +149,16 @@ class Registry(Store):
         """How many texts have no token count yet; 0 where there is no tokenizer."""
         tokenizer = default_tokenizer(self)
         return uncounted(self, tokenizer) if tokenizer else 0
+
+    # -- near-duplicates
+
+    def fingerprints(self) -> dict[str, Any]:
+        """How the registry's fingerprints are made, and how many there are."""
+        return fingerprints.status(self)
+
+    def rebuild_fingerprints(self, spec: MinHashSpec, anew: bool = False, progress: Progress = silent) -> int:
+        """Make the fingerprints that are missing, or all by another spec; see `registry.fingerprints.rebuild`."""
+        return fingerprints.rebuild(self, spec, anew, progress)
 
     # -- lineage
 

@@ -46,6 +46,7 @@ TABLES = {
     "erased": "Hashes of rows that an erasure changed.",
     "experiment": "Experiments: name, digest and spec.",
     "field": "Names of the users' own columns, whose values stand in document.metadata.",
+    "fingerprint": "MinHash signatures of texts, and the keys of their bands; the setting `fingerprint` says how.",
     "handed_out": "Files that texts were written into.",
     "holdout": "Texts that are held out.",
     "holdout_source": "Sources whose texts are held out, now and later.",
@@ -59,6 +60,7 @@ TABLES = {
     "mix_document": "The documents of each mix, in its order.",
     "mix_parent": "Models whose texts documents of a mix were made of.",
     "model": "Models; a foreign one is known by name or digest alone.",
+    "near_holdout": "Texts that are near to a held-out one, and kept out like it.",
     "run": "Acts of training, generating or editing with a model.",
     "setting": "Named values, the registry's id among them.",
     "source": "Where texts came from.",
@@ -74,6 +76,7 @@ KEYS = {
     "base_model_id": "model.model_id",
     "as_of_batch_id": "batch.batch_id",
     "erased_in": "batch.batch_id",
+    "near_id": "text.text_id",
     "field_id": "annotated_field.field_id",
 }
 """The columns that join a table by another name than theirs; every other `<table>_id` joins that table."""

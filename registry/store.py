@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from uuid import uuid4
 
@@ -93,9 +93,13 @@ class Store:
         self.streams = 0  # answers that are being read
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], clock: Clock = utc_now) -> Self:
+    def create(
+        cls, path: str | os.PathLike[str], clock: Clock = utc_now, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> Self:
         """Make an empty registry and open it for writing.
 
+        Args:
+            settings: named values that it has from the beginning.
         Raises:
             ProvError: something stands at `path` already, or its folder does not exist.
         """
@@ -107,7 +111,7 @@ class Store:
         unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
         try:
             with cls(unfinished, _connect(unfinished, read_only=False), False, clock) as made:
-                made._migrate()
+                made._migrate(settings)
             os.rename(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -392,12 +396,13 @@ class Store:
 
     # -- schema
 
-    def _migrate(self) -> None:
+    def _migrate(self, settings: Mapping[str, str]) -> None:
         with self.transaction():
             self.connection.execute(CREATE_MIGRATION)
             for migration in migrations():
                 self.apply(migration)
-            self.run("insert_setting", name="registry_id", value=str(uuid4()))
+            for name, value in {"registry_id": str(uuid4()), **settings}.items():
+                self.run("insert_setting", name=name, value=value)
 
     def apply(self, migration: Migration) -> None:
         """Take one step of the schema, inside the caller's transaction."""

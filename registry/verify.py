@@ -20,6 +20,7 @@ from provenance.words import count_words
 from registry.candidates import KINDS
 from registry.carry import digest_of_model, digest_of_run
 from registry.draw import draw
+from registry.fingerprints import Sketcher, sketcher
 from registry.mix import MixSpec
 from registry.past import past
 from registry.schema import question
@@ -291,6 +292,25 @@ def _wrong_lengths(act: Act, tokenizer: Tokenizer) -> Iterable[tuple[str, str]]:
             act.count("token_counts", batch.num_rows)
 
 
+def check_fingerprints(act: Act) -> None:
+    """Every fingerprint is that of its text."""
+    if not (made := sketcher(act.store)):
+        return
+    act.find_all(_wrong_fingerprints(act, made))
+    if missing := act.store.ask_records("count_fingerprints")[0]["missing"]:
+        act.note("fingerprints", f"{missing:,} texts have none yet: `prov fingerprint rebuild` makes them")
+
+
+def _wrong_fingerprints(act: Act, made: Sketcher) -> Iterable[tuple[str, str]]:
+    for batch in act.store.stream("verify_fingerprints"):
+        again = made.rows(pa.nulls(batch.num_rows, pa.int64()), batch.column("content"))
+        for name in ("signature", "keys"):
+            held, wanted = batch.column(name).to_pylist(), again.column(name).to_pylist()
+            for index in (index for index, (one, other) in enumerate(zip(held, wanted, strict=True)) if one != other):
+                yield batch.column("place")[index].as_py(), f"the {name} of its fingerprint are not those of its text"
+        act.count("fingerprints", batch.num_rows)
+
+
 def check_documents(act: Act) -> None:
     """Every document is the one that its digest says."""
     by_question("verify_documents")(act)
@@ -449,6 +469,7 @@ CHECKS: dict[str, Callable[[Act], None]] = {
     "texts": check_texts,
     "uncounted texts": by_question("verify_uncounted"),
     "token counts": check_lengths,
+    "fingerprints": check_fingerprints,
     "mixes": check_mixes,
 }
 """All that is checked, in this order."""
