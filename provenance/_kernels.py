@@ -368,10 +368,10 @@ def sign_texts(texts: Texts, spec: MinHashSpec) -> Signatures:
     signatures = np.empty((len(texts), spec.num_perm), np.uint32)
     kinds, lowers = _characters()
     times, plus = spec.permutations
-    held = tuple(_read_only(texts.content, texts.ends))
+    content, ends = _read_only(texts.content, texts.ends)
 
     def fill(first: int, last: int) -> None:
-        _sign_texts(*held, first, last, spec.n, times, plus, kinds, lowers, signatures)
+        _sign_texts(content, ends, first, last, spec.n, times, plus, kinds, lowers, signatures)
 
     _share_out(fill, texts.split(PARTS * _processors()))
     return signatures
@@ -381,10 +381,10 @@ def shingle_sets(texts: Texts, spec: MinHashSpec) -> tuple[Hashes, Integers]:
     """What `fingerprint.shingle_sets` says."""
     sizes = np.zeros(len(texts), np.int64)
     kinds, lowers = _characters()
-    held = tuple(_read_only(texts.content, texts.ends))
+    content, ends = _read_only(texts.content, texts.ends)
 
     def take(first: int, last: int) -> Hashes:
-        found: Hashes = _shingle_texts(*held, first, last, spec.n, kinds, lowers, sizes)
+        found: Hashes = _shingle_texts(content, ends, first, last, spec.n, kinds, lowers, sizes)
         return found
 
     found = _share_out(take, texts.split(PARTS * _processors()))

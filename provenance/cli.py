@@ -21,8 +21,9 @@ class Home(NamedTuple):
     help: str
 
 
-CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT = (
-    f"registry.commands.{name}" for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit")
+CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT, DUPLICATES = (
+    f"registry.commands.{name}"
+    for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit", "duplicates")
 )
 EXPERIMENT = "trainer.commands"
 COMMANDS = {
@@ -55,11 +56,15 @@ COMMANDS = {
     "audit licenses": Home(f"{AUDIT}:licenses", "Judge the licences of a mix for a use."),
     "audit stale": Home(f"{LEARNING}:stale", "List mixes and models of which something was learnt late."),
     "audit contamination": Home(f"{SAFETY}:contamination", "Find held-out texts in mixes and models."),
+    "fingerprint status": Home(f"{DUPLICATES}:fingerprint_status", "Tell how fingerprints are made, and of how many."),
+    "fingerprint rebuild": Home(f"{DUPLICATES}:fingerprint_rebuild", "Make the fingerprints that are missing."),
+    "dedup": Home(f"{DUPLICATES}:dedup", "Report near-duplicates, which survives, and why."),
     "simulate": Home(f"{EXPERIMENT}:simulate", "Run generations of models that learn from one another."),
     "report": Home(f"{EXPERIMENT}:report", "Report what an experiment measured, as a page of HTML."),
 }
 GROUPS = {
     "record": "Record training and generation that was done anywhere.",
+    "fingerprint": "Keep the fingerprints by which near-duplicates are found.",
     "audit": "Ask what is in here, where from, and what it went into.",
 }
 

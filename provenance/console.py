@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -81,6 +82,22 @@ class Size(click.ParamType[int]):
         if part:
             self.fail(f"{value!r} is no whole number", parameter, context)
         return number
+
+
+class Share(click.ParamType[float]):
+    """A share from 0 to 1, written as a number or in percent."""
+
+    name = "share"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
+        except (InvalidOperation, OverflowError):
+            share = -1.0
+        if not 0 <= share <= 1:  # not a number neither
+            self.fail(f"{value!r} is no share: wanted a number from 0 to 1, or percent such as 20%", parameter, context)
+        return share
 
 
 def as_json(value: Any, indent: int | None = None) -> str:

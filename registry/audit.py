@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from provenance.errors import Ambiguous, NotFound, ProvError, quoted
 from registry.composition import composition
+from registry.fingerprints import sketcher
 from registry.licensing import VERDICTS, judge, with_version
 from registry.lineage import find_manifest, trace
 from registry.store import Store
@@ -26,6 +27,7 @@ def stats(store: Store) -> dict[str, Any]:
         "registry": store.setting("registry_id"),
         "head": head.hex() if head else None,
         **counts,
+        "fingerprints": str(made.spec) if (made := sketcher(store)) else None,
         "origins": composition(store, ["origin", "generation"]),
     }
 

@@ -14,21 +14,25 @@ from duckdb import (
     ConstantExpression,
     DuckDBPyRelation,
     Expression,
+    StarExpression,
 )
 
 from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry.barred import without_barred
 from registry.candidates import candidates
+from registry.clusters import find_duplicates
 from registry.descent import describe_new_mixes
+from registry.fingerprints import wanted_sketcher
 from registry.licensing import judge
 from registry.lineage import find_manifest, rederive
 from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
+from registry.near import Nearness
 from registry.schema import question
 from registry.store import Batch, Store, update_with
 from registry.where import Where
 
-REASONS = ("unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown")
+REASONS = ("unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown", "duplicate")
 """Why a document that a mix's filter lets through may still not be drawn."""
 
 
@@ -72,6 +76,7 @@ class Drawn:
     achieved: list[Counts]
     composition: list[dict[str, Any]]
     excluded: dict[str, int]
+    spared: list[dict[str, Any]]
     recorded: bool
 
     @property
@@ -113,6 +118,7 @@ class Drawn:
             "achieved": self.total.plain() | {"real_frac": self.share_of(Origin.HUMAN), "strata": self.composition},
             "strata": strata,
             "excluded": self.excluded,
+            "spared": self.spared,
             "spec": self.spec.model_dump(mode="json"),
             "recorded": self.recorded,
         }
@@ -132,21 +138,23 @@ def _requested_share(spec: MixSpec) -> float | None:
     return float(sum(exact(stratum.share) for stratum in spec.strata if stratum.where == human))
 
 
-def draw(store: Store, spec: MixSpec, record: bool = True) -> Drawn:
+def draw(store: Store, spec: MixSpec, record: bool = True, texts_of: Store | None = None) -> Drawn:
     """Draw a mix, and record it with its manifest; the same mix again is the same row.
 
     Args:
         record: False for a dry run: nothing is written.
+        texts_of: where texts and fingerprints are held, where that is another store.
     Raises:
         Shortfall: the registry holds less than a stratum needs.
         Overlap: two strata ask for one document.
         UnknownField, WhereError: a condition names or compares what there is not.
         ProvError: the unit is tokens and there is no tokenizer, or it has not counted all texts.
     """
+    spec = _with_sketch(texts_of or store, spec)
     if not record:
-        return _draw(store, spec, record)
+        return _draw(store, spec, record, texts_of)
     with store.batch("mix") as batch:
-        drawn = _draw(store, spec, record)
+        drawn = _draw(store, spec, record, texts_of)
         known = store.ask_one("mix_by_digest", digest=drawn.digest.hex())
         if known and not store.ask_value("mix_is_foreign", mix_id=known[0]):
             batch.abandon()
@@ -175,9 +183,20 @@ def _record(store: Store, batch: Batch, drawn: Drawn, is_known: bool) -> None:
     batch.documents, batch.bytes = drawn.total.documents, drawn.total.bytes
 
 
-def _draw(store: Store, spec: MixSpec, record: bool) -> Drawn:
+def _with_sketch(store: Store, spec: MixSpec) -> MixSpec:
+    """The spec with what it leaves open of near-duplicates written down."""
+    if not spec.dedup or spec.dedup.kind == "exact":
+        return spec
+    held = wanted_sketcher(store).spec
+    (spec.dedup.sketch or held).check_same(held)
+    said = {"sketch": spec.dedup.sketch or held, "threshold": spec.dedup.threshold or held.threshold}
+    return spec.model_copy(update={"dedup": spec.dedup.model_copy(update=said)})
+
+
+def _draw(store: Store, spec: MixSpec, record: bool, texts_of: Store | None) -> Drawn:
     with store.lend(policy=policy(store, spec)):
-        with _placed(store, _stratified(store, spec)):
+        stratified, spared = _each_once(store, spec, _stratified(store, spec), texts_of)
+        with _placed(store, stratified):
             held, alike, excluded = _take_stock(store, spec)
             skips = [stratum.skip for stratum in spec.strata]
             stock = [max(0, counts.of(spec.unit) - skip) for counts, skip in zip(held, skips, strict=True)]
@@ -204,8 +223,30 @@ def _draw(store: Store, spec: MixSpec, record: bool) -> Drawn:
         achieved=achieved,
         composition=[_without_stratum(row) for row in counts if row["stratum"] is None],
         excluded=excluded,
+        spared=spared,
         recorded=record,
     )
+
+
+def _each_once(
+    store: Store, spec: MixSpec, documents: DuckDBPyRelation, texts_of: Store | None
+) -> tuple[DuckDBPyRelation, list[dict[str, Any]]]:
+    """The documents, those that another one stands for marked so, and the sources that would have lost too many."""
+    if not spec.dedup:
+        return documents, []
+    is_drawable = ColumnExpression("excluded").isnull() & (ColumnExpression("hits") > ConstantExpression(0))
+    near = Nearness(spec.dedup.threshold) if spec.dedup.threshold else None
+    drawable = documents.filter(is_drawable).select("document_id")
+    found = find_duplicates(store, drawable, near, spec.dedup.keep, spec.dedup.max_loss, texts_of=texts_of)
+    duplicate = store.connection.table("duplicate").select(
+        "document_id", ConstantExpression(True).alias("is_duplicate")
+    )
+    reason = CaseExpression(ColumnExpression("is_duplicate"), ConstantExpression("duplicate"))
+    marked = documents.join(duplicate, "document_id", how="left").select(
+        StarExpression(exclude=["excluded", "is_duplicate"]),
+        reason.otherwise(ColumnExpression("excluded")).alias("excluded"),
+    )
+    return marked, [row for row in found.sources if row["spared"]]
 
 
 def _without_stratum(row: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from provenance.errors import ProvError
+from provenance.fingerprint import MinHashSpec
 from provenance.origin import Origin, canonical
 from registry.licensing import with_version
 from registry.where import Where
@@ -35,6 +36,31 @@ class Stratum(BaseModel):
 
     def __str__(self) -> str:
         return str(self.where)
+
+
+class Dedup(BaseModel):
+    """Draw each cluster of duplicates once; `registry.dedup` says what a cluster is.
+
+    Attributes:
+        kind: exact joins documents of one text, near also texts whose Jaccard similarity reaches the threshold.
+        keep: which document of a cluster may be drawn.
+        max_loss: a source that would lose a larger share keeps all that it has.
+        threshold, sketch: of near-duplicates; what is left open is the registry's, and written down as it was.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["exact", "near"]
+    keep: Literal["human", "earliest", "license", "longest"] = "human"
+    max_loss: float = Field(default=0.2, ge=0, le=1)
+    threshold: float | None = Field(default=None, gt=0, le=1)
+    sketch: MinHashSpec | None = None
+
+    @model_validator(mode="after")
+    def _exact_has_no_threshold(self) -> Self:
+        if self.kind == "exact" and (self.threshold or self.sketch):
+            raise ValueError("threshold and sketch say nothing of exact duplicates: leave them out, or say near")
+        return self
 
 
 class MixSpec(BaseModel):
@@ -60,6 +86,7 @@ class MixSpec(BaseModel):
     human_of: str | None = Field(
         default=None, pattern="^[0-9a-f]{64}$", description="digest of a mix: of human documents draw only those in it"
     )
+    dedup: Dedup | None = Field(default=None, description="draw each cluster of duplicates once")
 
     @field_validator("strata")
     @classmethod

@@ -137,6 +137,22 @@ def find_near(
     """
     _stage_candidates(store, made, bands or near.bands(made), across)
     store.run("stage_near")
+    return _judge(store, made, near, progress)
+
+
+def judge_pairs(store: Store, made: Sketcher, near: Nearness, pairs: pa.Table, progress: Progress = silent) -> int:
+    """Judge pairs of texts, and add those that are near-duplicates to the temporary table `near`.
+
+    Args:
+        pairs: `left_id` and `right_id`, int64 each.
+    """
+    with store.lend(named_pair=pairs):
+        store.run("stage_candidate_pairs", part_bytes=PART_BYTES)
+    return _judge(store, made, near, progress)
+
+
+def _judge(store: Store, made: Sketcher, near: Nearness, progress: Progress) -> int:
+    """Add the candidates that are near-duplicates to the temporary table `near`; how many candidates there were."""
     parts = store.ask("candidate_parts")
     for part, _ in parts:
         pairs = store.ask_table("candidates_of_part", part=part)

@@ -16,6 +16,7 @@ from registry.composition import DIMENSIONS, composition
 from registry.conflicts import conflicts
 from registry.contamination import contamination
 from registry.declare import Named, Redeclared, Statement, declare
+from registry.dedup import dedup
 from registry.draw import Drawn, draw
 from registry.fingerprints import setting_of
 from registry.ingest import Feed, Ingested, ingest, ingest_files
@@ -23,6 +24,7 @@ from registry.lineage import Model, Run, find_manifest, record_model, record_run
 from registry.merge import Merged, merge
 from registry.migrate import Migrated, migrate
 from registry.mix import MixSpec
+from registry.near import Nearness
 from registry.readers import Meter, Row, Split
 from registry.rows import MAX_BYTES, Declared, Rules
 from registry.rules import HeldOut, Withdrawn, hold_out, withdraw
@@ -159,6 +161,14 @@ class Registry(Store):
     def rebuild_fingerprints(self, spec: MinHashSpec, anew: bool = False, progress: Progress = silent) -> int:
         """Make the fingerprints that are missing, or all by another spec; see `registry.fingerprints.rebuild`."""
         return fingerprints.rebuild(self, spec, anew, progress)
+
+    def threshold(self, asked: float | None = None) -> float:
+        """From what Jaccard similarity on texts are near-duplicates: what is asked for, or the registry's own."""
+        return fingerprints.wanted_sketcher(self).spec.threshold if asked is None else asked
+
+    def dedup(self, near: Nearness | None, **options: Any) -> dict[str, Any]:
+        """What is here more than once, and which document of each cluster survives; see `registry.dedup.dedup`."""
+        return dedup(self, near, **options)
 
     # -- lineage
 

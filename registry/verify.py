@@ -407,7 +407,7 @@ def _check_manifest(act: Act, mix: Held) -> None:
 def _draw_again(act: Act, then: Store, mix: Held) -> None:
     try:
         spec = MixSpec.model_validate_json(mix.spec)
-        digest = draw(then, spec, record=False).digest.hex()
+        digest = draw(then, spec, record=False, texts_of=act.store).digest.hex()
     except BROKEN as error:
         _tell_difference(act, mix, f"it cannot be drawn again: {str(error).partition(chr(10))[0]}")
         return
@@ -436,6 +436,10 @@ def _tell_difference(act: Act, mix: Held, what: str) -> None:
         "lineage of its time was learnt later": act.store.ask_value("learnt_later", batch_id=mix.seen_batch_id),
         "what its filter names was erased since": _names_metadata(mix)
         and act.store.ask_value("erased_since", batch_id=mix.seen_batch_id),
+        "texts among which it looked for near-duplicates were erased since": _looks_for_near(mix)
+        and act.store.ask_value("erased_since", batch_id=mix.seen_batch_id),
+        "the fingerprints by which it looked for near-duplicates are others now": _looks_for_near(mix)
+        and not _has_sketch(act, mix),
     }
     if reason := next((reason for reason, holds in reasons.items() if holds), None):
         act.note(mix.place, f"{what}; {reason}")
@@ -448,6 +452,18 @@ def _names_metadata(mix: Held) -> bool:
     spec = MixSpec.model_validate_json(mix.spec)
     filters = [stratum.where for stratum in spec.strata] + ([spec.where] if spec.where else [])
     return any(name not in KINDS for where in filters for name in where.names)
+
+
+def _looks_for_near(mix: Held) -> bool:
+    dedup = MixSpec.model_validate_json(mix.spec).dedup
+    return dedup is not None and dedup.kind == "near"
+
+
+def _has_sketch(act: Act, mix: Held) -> bool:
+    """Whether the registry's fingerprints, all of them, are those that a mix looked for near-duplicates by."""
+    dedup, made = MixSpec.model_validate_json(mix.spec).dedup, sketcher(act.store)
+    is_whole = made is not None and not act.store.ask_records("count_fingerprints")[0]["missing"]
+    return bool(is_whole and made and dedup and dedup.sketch == made.spec)
 
 
 CHECKS: dict[str, Callable[[Act], None]] = {

@@ -382,7 +382,8 @@ def test_a_slice_of_an_array_is_its_texts_alone(texts: list[str], first: int, le
 @pytest.mark.parametrize("texts", [[], [""], ["", "", ""], ["…", ""]], ids=str)
 def test_arrays_of_nothing_are_signed_as_nothing(texts: list[str]) -> None:
     signatures = _kernels.sign_texts(arrow(texts), DEFAULT)
-    assert (signatures.shape, signatures.dtype) == ((len(texts), DEFAULT.num_perm), np.uint32)
+    assert signatures.shape == (len(texts), DEFAULT.num_perm)
+    assert signatures.dtype == np.uint32
     assert (signatures == EMPTY).all()
     assert shingle_sets(arrow(texts)).sizes.tolist() == [0] * len(texts)
     assert Bands(2, 3).keys(signatures).shape == (len(texts), 2)
@@ -440,7 +441,8 @@ def test_keys_are_the_same_in_both_forms_and_of_any_layout(count: int, bands: in
     chance = np.random.default_rng(random.getrandbits(32))
     signatures: Signatures = chance.integers(0, 2**32, (count, bands * rows + 3), np.uint32)
     keys = cut.keys(signatures)
-    assert (keys.shape, keys.dtype) == ((count, bands), np.uint64)
+    assert keys.shape == (count, bands)
+    assert keys.dtype == np.uint64
     with plainly():
         assert np.array_equal(cut.keys(signatures), keys)
         assert np.array_equal(cut.keys(np.asfortranarray(signatures)), keys)

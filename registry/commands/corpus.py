@@ -19,13 +19,24 @@ from provenance.console import (
     show_table,
 )
 from provenance.origin import COLUMNS, Generation, Origin
+from registry.commands.duplicates import fingerprint_options, spec_of_options
 
 
 @click.command()
 @click.argument("file", required=False)
 @click.option("--tokenizer", metavar="FILE|NAME", help="Count tokens with this tokenizer.json or hub tokenizer.")
+@click.option("--no-fingerprint", is_flag=True, help="Keep no fingerprints, so find no near-duplicates.")
+@fingerprint_options
 @registry_option
-def init(file: str | None, tokenizer: str | None, registry: Path) -> None:
+def init(
+    file: str | None,
+    tokenizer: str | None,
+    no_fingerprint: bool,
+    threshold: float | None,
+    shingle: int | None,
+    permutations: int | None,
+    registry: Path,
+) -> None:
     """Make an empty registry, in FILE or where --registry says.
 
     Example:  prov init corpus.prov
@@ -33,10 +44,13 @@ def init(file: str | None, tokenizer: str | None, registry: Path) -> None:
     from registry.registry import Registry
     from registry.tokens import load
 
+    if no_fingerprint and (threshold or shingle or permutations):
+        raise click.UsageError("--no-fingerprint leaves nothing to say of fingerprints: leave it or the others out")
     path = Path(file) if file else registry
     if tokenizer:
         load(tokenizer)  # before the registry is made, so that a bad name leaves nothing behind
-    with Registry.create(path) as held:
+    spec = None if no_fingerprint else spec_of_options(None, threshold, shingle, permutations)
+    with Registry.create(path, fingerprint=spec) as held:
         if tokenizer:
             held.tokenize(tokenizer)
     say(f"made {path}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provenance.console import Size, json_option, plain, progress, registry_option, say, show_json, show_table
+from provenance.console import Share, Size, json_option, plain, progress, registry_option, say, show_json, show_table
 from provenance.errors import ProvError
 from provenance.origin import Generation
 
@@ -58,6 +58,21 @@ if TYPE_CHECKING:
     default="exclude",
     show_default=True,
     help="With --use: what to do with texts of no licence, or of one that prov does not know.",
+)
+@click.option("--dedup", type=click.Choice(["exact", "near"]), help="Draw each cluster of duplicates once.")
+@click.option(
+    "--keep",
+    type=click.Choice(["human", "earliest", "license", "longest"]),
+    default="human",
+    show_default=True,
+    help="With --dedup: which document of a cluster.",
+)
+@click.option(
+    "--max-loss",
+    type=Share(),
+    default=0.2,
+    show_default="20%",
+    help="With --dedup: a source that would lose more loses nothing.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of choice and order.")
 @click.option("--dry-run", is_flag=True, help="Draw and tell, but record and write nothing.")
@@ -112,9 +127,19 @@ def _mix_spec(
             "max_repeats": options["max_repeats"],
             "use": options["use"],
             "unknown_license": options["unknown_license"],
+            "dedup": _dedup(context, options),
             **policies,
         }
     )
+
+
+def _dedup(context: click.Context, options: dict[str, Any]) -> dict[str, Any] | None:
+    if options["dedup"]:
+        return {"kind": options["dedup"], "keep": options["keep"], "max_loss": options["max_loss"]}
+    for name in ("keep", "max_loss"):
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} says what --dedup keeps: add --dedup exact or near")
+    return None
 
 
 def _budget(options: dict[str, Any]) -> "tuple[Unit, int | None]":
@@ -133,7 +158,7 @@ def _spec_from_file(context: click.Context, path: Path) -> "MixSpec":
         name
         for name in (
             *("docs", "bytes_", "words", "tokens", "where", "max_repeats", "unknown", "mixed", "use"),
-            *("unknown_license", "seed"),
+            *("unknown_license", "seed", "dedup", "keep", "max_loss"),
         )
         if context.get_parameter_source(name) is not from_defaults
     ]
@@ -200,6 +225,11 @@ def _show_drawn(drawn: "Drawn") -> None:
         click.echo(
             f"{row['origin']}, generation {generation}: {plain(row['documents'])} documents, "
             f"{plain(row['bytes'])} bytes"
+        )
+    for row in drawn.spared:
+        say(
+            f"{row['name'] or 'what has no source'} would lose {row['duplicates']:,} of {row['documents']:,} documents "
+            "as duplicates, more than --max-loss: it keeps them all"
         )
     left_out = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in drawn.excluded.items() if count]
     click.echo(f"excluded: {', '.join(left_out) or 'none'}")

@@ -27,10 +27,23 @@ from pyarrow import parquet
 
 from provenance import _kernels
 from provenance.console import Size
-from provenance.fingerprint import DEFAULT, Texts
+from provenance.fingerprint import DEFAULT, MinHashSpec, Texts
 
 LENGTHS = (100, 300, 700, 3_000, 10_000, 100_000)
+FEWEST = MinHashSpec(num_perm=16)
+"""The fewest permutations: what is left of the time is for words and shingles."""
 DAFT_HASHES = ("murmurhash3", "xxhash32", "xxhash3_64")
+
+RENSA = {
+    "shingled": "R-MinHash, shingling in Python",
+    "given": "R-MinHash, shingles given",
+    "rho": "rho (of a sample of the shingles), shingles given",
+}
+DATASKETCH = {
+    "shingled": "shingling and hash in Python",
+    "given": "shingles given, our hash",
+    "sha1": "shingles given, its own hash (SHA-1)",
+}
 
 
 class Speed(NamedTuple):
@@ -98,43 +111,23 @@ def theirs(python: Path, name: str, path: Path, way: str) -> Speed:
 
 def contenders(folder: Path, count: int, words: str) -> Iterator[tuple[str, str, Callable[[], Speed]]]:
     """What is measured: how it is named, what is asked of our rate beside it, and one measurement."""
-    whole, part = folder / "texts.parquet", folder / "part.parquet"
-    write_texts(whole, count, words)
-    write_texts(part, max(count // 20, 100), words)
+    sizes = {"whole": count, "tenth": count // 10, "hundredth": max(count // 100, 100)}
+    paths = {name: folder / f"{name}.parquet" for name in sizes}
+    for name, size in sizes.items():
+        write_texts(paths[name], size, words)
     processors = os.cpu_count() or 1
-    yield "prov", "", partial(ours, whole, count, processors)
-    yield "prov on one processor", "", partial(ours, whole, count, 1)
+    yield "prov", "", partial(ours, paths["whole"], count, processors)
+    yield "prov on one processor", "", partial(ours, paths["whole"], count, 1)
     if python := peer_python("daft", ["daft==0.7.26", "pyarrow==25.0.1"]):
-        for hash_function in DAFT_HASHES:
-            yield (
-                f"Daft, normalize and minhash, {hash_function}",
-                "≥ 3 ×",
-                partial(theirs, python, "daft", whole, hash_function),
-            )
+        for way in DAFT_HASHES:
+            yield f"Daft, normalize and minhash, {way}", "≥ 3 ×", partial(theirs, python, "daft", paths["whole"], way)
     if python := peer_python("rensa", ["rensa==0.5.0", "pyarrow==26.0.1"]):
-        yield "rensa, R-MinHash, shingling in Python", "stated", partial(theirs, python, "rensa", part, "shingled")
-        yield "rensa, R-MinHash, shingles given", "stated", partial(theirs, python, "rensa", part, "given")
-        yield (
-            "rensa, rho (a sample of shingles), shingles given",
-            "stated",
-            partial(theirs, python, "rensa", part, "rho"),
-        )
+        for way, told in RENSA.items():
+            yield f"rensa, {told}", "stated", partial(theirs, python, "rensa", paths["tenth"], way)
     if python := peer_python("datasketch", ["datasketch==2.0.0", "pydantic==2.14.3", "pyarrow==26.0.1"]):
-        yield (
-            "datasketch, update_batch, shingling and hash in Python",
-            "≥ 40 ×",
-            partial(theirs, python, "datasketch", part, "shingled"),
-        )
-        yield (
-            "datasketch, update_batch, shingles given, our hash",
-            "≥ 40 ×",
-            partial(theirs, python, "datasketch", part, "given"),
-        )
-        yield (
-            "datasketch, update_batch, shingles given, its SHA-1",
-            "≥ 40 ×",
-            partial(theirs, python, "datasketch", part, "sha1"),
-        )
+        for way, told in DATASKETCH.items():
+            measured = partial(theirs, python, "datasketch", paths["hundredth"], way)
+            yield f"datasketch, update_batch, {told}", "≥ 40 ×", measured
 
 
 def peers(folder: Path, count: int, rounds: int, words: str) -> str:
@@ -169,14 +162,15 @@ def permute() -> Any:
     @njit(nogil=True)  # type: ignore[untyped-decorator]
     def run(mixed: Any, a: Any, b: Any, row: Any, times: int) -> None:
         for _ in range(times):
-            for k in range(0, len(mixed), 8):
-                m0, m1, m2, m3 = mixed[k], mixed[k + 1], mixed[k + 2], mixed[k + 3]
-                m4, m5, m6, m7 = mixed[k + 4], mixed[k + 5], mixed[k + 6], mixed[k + 7]
-                for p in range(len(row)):
-                    u, v = a[p], b[p]
-                    w0, w1 = min(uint32(u * m0 + v), uint32(u * m1 + v)), min(uint32(u * m2 + v), uint32(u * m3 + v))
-                    w2, w3 = min(uint32(u * m4 + v), uint32(u * m5 + v)), min(uint32(u * m6 + v), uint32(u * m7 + v))
-                    row[p] = min(row[p], min(min(w0, w1), min(w2, w3)))
+            for p in range(0, len(row), 4):
+                a0, a1, a2, a3 = a[p], a[p + 1], a[p + 2], a[p + 3]
+                b0, b1, b2, b3 = b[p], b[p + 1], b[p + 2], b[p + 3]
+                least0, least1, least2, least3 = row[p], row[p + 1], row[p + 2], row[p + 3]
+                for k in range(len(mixed)):
+                    value = mixed[k]
+                    least0, least1 = min(least0, uint32(a0 * value + b0)), min(least1, uint32(a1 * value + b1))
+                    least2, least3 = min(least2, uint32(a2 * value + b2)), min(least3, uint32(a3 * value + b3))
+                row[p], row[p + 1], row[p + 2], row[p + 3] = least0, least1, least2, least3
 
     return run
 
@@ -186,7 +180,7 @@ def integer_rate(seconds: float = 0.3) -> float:
     run, processors = permute(), os.cpu_count() or 1
     a, b = DEFAULT.permutations
     mixed = np.random.default_rng(0).integers(0, 1 << 32, 1024, np.uint32)
-    rows = np.full((processors, len(a)), 0xFFFFFFFF, np.uint32)
+    rows = [np.full(len(a), 0xFFFFFFFF, np.uint32) for _ in range(processors)]
     run(mixed, a, b, rows[0], 1)
     times = 1000
     while (taken := _together([partial(run, mixed, a, b, row, times) for row in rows])) < seconds:
@@ -205,33 +199,27 @@ def _together(work: list[Callable[[], None]]) -> float:
 def lengths(size: int, rounds: int, words: str) -> str:
     """Time and throughput against the length of texts, beside the floor: shingles times permutations at that rate."""
     corpora = {length: texts_of_length(length, max(size // length, 8), words) for length in LENGTHS}
-    shingles = {length: len(_kernels.shingle_sets(texts, DEFAULT)[0]) / len(texts) for length, texts in corpora.items()}
-    seconds: dict[int, list[float]] = {length: [] for length in LENGTHS}
+    specs = {DEFAULT.num_perm: DEFAULT, FEWEST.num_perm: FEWEST}
+    seconds: dict[tuple[int, int], list[float]] = {}
     rates = []
     for _ in range(rounds):
         rates.append(integer_rate())
         for length, texts in corpora.items():
-            start = time.perf_counter()
-            _kernels.sign_texts(texts, DEFAULT)
-            seconds[length].append(time.perf_counter() - start)
-    rate, rows = max(rates), []
+            for perms, spec in specs.items():
+                start = time.perf_counter()
+                _kernels.sign_texts(texts, spec)
+                seconds.setdefault((length, perms), []).append(time.perf_counter() - start)
+    told = [f"{rate / 1e9:.1f}" for rate in (max(rates), min(rates), max(rates))]
+    rows = []
     for length, texts in corpora.items():
-        each = min(seconds[length]) / len(texts)
-        floor = shingles[length] * DEFAULT.num_perm / rate
-        rows.append(
-            [
-                f"{length:,}",
-                f"{shingles[length]:,.0f}",
-                f"{each * 1e6:,.2f}",
-                f"{length / each / 1e6:,.0f}",
-                f"{1 / each:,.0f}",
-                f"{floor * 1e6:,.2f}",
-                f"{floor / each:.0%}",
-            ]
-        )
-    header = ("bytes", "shingles", "µs a document", "MB/s", "documents/s", "floor, µs", "of the floor's speed")
-    told = f"Integer rate: {rate / 1e9:.1f} G lane operations a second (of {rounds} measurements {min(rates) / 1e9:.1f}"
-    return f"{told} to {max(rates) / 1e9:.1f}).\n\n{table(rows, header)}"
+        shingles = len(_kernels.shingle_sets(texts, DEFAULT)[0]) / len(texts)
+        each, fewest = (min(seconds[length, perms]) / len(texts) for perms in specs)
+        floor = shingles * DEFAULT.num_perm / max(rates)
+        speed = [f"{each * 1e6:,.2f}", f"{1 / each:,.0f}", f"{length / each / 1e6:,.0f}"]
+        beside = [f"{floor * 1e6:,.2f}", f"{floor / each:.0%}", f"{fewest * 1e6:,.2f}"]
+        rows.append([f"{length:,}", f"{shingles:,.0f}", *speed, *beside])
+    header = ("bytes", "shingles", "µs a document", "documents/s", "MB/s", "floor, µs", "floor / ours", "16 perms, µs")
+    return "Integer rate: {} G lane operations a second ({} to {}).\n\n{}".format(*told, table(rows, header))
 
 
 # -- loading

@@ -1,0 +1,2 @@
+-- all_documents: every document.
+SELECT document_id FROM document

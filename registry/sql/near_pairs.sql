@@ -1,0 +1,2 @@
+-- near_pairs: the pairs of texts that were judged to be near.
+FROM near
