@@ -35,6 +35,9 @@ from provenance.fingerprint import (
 Bytes = NDArray[np.uint8]
 Points = NDArray[np.uint32]
 Edges = NDArray[np.int32]
+Room = tuple[Bytes, Hashes, Edges, Hashes, Hashes, Integers]
+"""Where the pieces of a text are worked on: its words, the same by eight bytes, their edges, the words' hashes, the
+shingles', and what `_next_shingles` keeps in mind."""
 
 WORD_SEED, TURN = uint64(fingerprint.WORD_SEED), uint64(fingerprint.TURN)
 FOLD_1, FOLD_2, FOLD_3 = uint64(fingerprint.FOLD_1), uint64(fingerprint.FOLD_2), uint64(fingerprint.FOLD_3)
@@ -46,14 +49,14 @@ WIDE, NARROW = 64, 16
 """So many bytes are lowered at a time where all are ASCII."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
-inner: Decorator[Any] = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
+inner: Decorator[Any] = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")  # type: ignore[call-overload]
 inlined: Decorator[Any] = njit(inline="always")
 
 
 def entry(function: Function) -> Function:
     """Compile a function once for all processes, or once for each where nothing can be kept on disk."""
     try:
-        return cast(Function, njit(cache=True, nogil=True)(function))
+        return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # no folder for it may be written
         return cast(Function, njit(nogil=True)(function))
 
@@ -186,6 +189,7 @@ def _next_shingles(
     kinds: Bytes,
     lowers: Points,
     words: Bytes,
+    eights: Hashes,
     edges: Edges,
     hashes: Hashes,
     shingles: Hashes,
@@ -202,7 +206,6 @@ def _next_shingles(
         cut += 1
     size = _normalise(content, begin, cut, kinds, lowers, words, size)
     goes_on = cut < end and size > 0 and words[size - 1] != 0
-    eights = words.view(np.uint64)
     count = _find_edges(words, size, edges) // 2
     for word in range(count):
         start, stop = edges[2 * word], edges[2 * word + 1]
@@ -273,57 +276,75 @@ def _sign_texts(
     b: Signatures,
     kinds: Bytes,
     lowers: Points,
+    room: Room,
+    mixed: Signatures,
     out: Signatures,
 ) -> None:
     """Fill rows `[first:last]` of `out` (texts, perms) uint32 with the signatures of these texts."""
-    words, edges, hashes, shingles = _room(n)
-    mixed = np.empty(len(shingles) + LANES, np.uint32)
-    state = np.empty(4, np.int64)
+    words, eights, edges, hashes, shingles, state = room
     for text in range(first, last):
-        out[text, :] = uint32(EMPTY)
+        row = out[text]
+        for p in range(len(row)):
+            row[p] = uint32(EMPTY)
         state[0], state[1], state[2], state[3] = ends[text], 0, 0, 0
         while state[0] < ends[text + 1]:
-            count = _next_shingles(content, ends[text + 1], state, n, kinds, lowers, words, edges, hashes, shingles)
+            count = _next_shingles(
+                content, ends[text + 1], state, n, kinds, lowers, words, eights, edges, hashes, shingles
+            )
             if count:
-                _sign(shingles, count, a, b, mixed, out[text])
+                _sign(shingles, count, a, b, mixed, row)
 
 
 @entry
 def _shingle_texts(
-    content: Bytes, ends: Integers, first: int, last: int, n: int, kinds: Bytes, lowers: Points, sizes: Integers
-) -> Hashes:
-    """The distinct shingles of texts `[first:last]`, ascending in each, and how many in `sizes` (texts,) int64."""
-    words, edges, hashes, shingles = _room(n)
-    state = np.empty(4, np.int64)
-    found = np.empty((ends[last] - ends[first]) // 4 + 64, np.uint64)
+    content: Bytes,
+    ends: Integers,
+    first: int,
+    last: int,
+    n: int,
+    kinds: Bytes,
+    lowers: Points,
+    room: Room,
+    found: Hashes,
+    sizes: Integers,
+) -> int:
+    """Put the distinct shingles of texts `[first:last]` into `found`, ascending in each, and how many into `sizes`."""
+    words, eights, edges, hashes, shingles, state = room
     size = 0
     for text in range(first, last):
         state[0], state[1], state[2], state[3] = ends[text], 0, 0, 0
         begin = size
         while state[0] < ends[text + 1]:
-            count = _next_shingles(content, ends[text + 1], state, n, kinds, lowers, words, edges, hashes, shingles)
-            if size + count > len(found):
-                found = np.concatenate((found, np.empty(len(found) + count, np.uint64)))
-            found[size : size + count] = shingles[:count]
+            count = _next_shingles(
+                content, ends[text + 1], state, n, kinds, lowers, words, eights, edges, hashes, shingles
+            )
+            for k in range(count):
+                found[size + k] = shingles[k]
             size += count
-        if size > begin:
-            found[begin:size].sort()
-            kept = begin + 1
-            for k in range(begin + 1, size):
-                if found[k] != found[kept - 1]:
-                    found[kept] = found[k]
-                    kept += 1
-            size = kept
-        sizes[text] = size - begin
-    return found[:size].copy()
+        _sort(found, begin, size)
+        kept = begin
+        for k in range(begin, size):
+            if k == begin or found[k] != found[kept - 1]:
+                found[kept] = found[k]
+                kept += 1
+        sizes[text], size = kept - begin, kept
+    return size
 
 
 @inner
-def _room(n: int) -> tuple[Bytes, Edges, Hashes, Hashes]:
-    """Where the pieces of a text are worked on: its words, their edges, the words' hashes, and the shingles'."""
-    size = -(-(LONGEST + 2 * CHUNK + WIDE) // 8) * 8
-    most = size // 2 + n
-    return np.zeros(size, np.uint8), np.empty(size + 2, np.int32), np.empty(most, np.uint64), np.empty(most, np.uint64)
+def _sort(values: Hashes, first: int, last: int) -> None:
+    """Sort `values[first:last]` in place, by Shell's method: numba's own sort takes longer to compile than all else."""
+    gap = 1
+    while gap < (last - first) // 9:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(first + gap, last):
+            value, at = values[i], i
+            while at >= first + gap and values[at - gap] > value:
+                values[at] = values[at - gap]
+                at -= gap
+            values[at] = value
+        gap //= 3
 
 
 @entry
@@ -355,6 +376,16 @@ def _band_keys(signatures: Signatures, rows: int, first: int, last: int, keys: H
             keys[text, band] = value
 
 
+@entry
+def _add_to_sieve(keys: Hashes, counts: Bytes) -> None:
+    """Count keys in the slots of their ends, up to two."""
+    ends = uint64(len(counts) - 1)
+    for k in range(len(keys)):
+        slot = keys[k] & ends
+        if counts[slot] < 2:
+            counts[slot] += 1
+
+
 # -- on all processors
 
 
@@ -371,7 +402,9 @@ def sign_texts(texts: Texts, spec: MinHashSpec) -> Signatures:
     content, ends = _read_only(texts.content, texts.ends)
 
     def fill(first: int, last: int) -> None:
-        _sign_texts(content, ends, first, last, spec.n, times, plus, kinds, lowers, signatures)
+        room = _room(spec.n)
+        mixed = np.empty(len(room[-2]) + LANES, np.uint32)
+        _sign_texts(content, ends, first, last, spec.n, times, plus, kinds, lowers, room, mixed, signatures)
 
     _share_out(fill, texts.split(PARTS * _processors()))
     return signatures
@@ -384,8 +417,10 @@ def shingle_sets(texts: Texts, spec: MinHashSpec) -> tuple[Hashes, Integers]:
     content, ends = _read_only(texts.content, texts.ends)
 
     def take(first: int, last: int) -> Hashes:
-        found: Hashes = _shingle_texts(content, ends, first, last, spec.n, kinds, lowers, sizes)
-        return found
+        most = int(ends[last] - ends[first]) // 2 + last - first  # words of one letter, a space between them
+        found = np.empty(most, np.uint64)
+        size = _shingle_texts(content, ends, first, last, spec.n, kinds, lowers, _room(spec.n), found, sizes)
+        return found[:size].copy()
 
     found = _share_out(take, texts.split(PARTS * _processors()))
     return np.concatenate([np.empty(0, np.uint64), *found]), np.append(0, np.cumsum(sizes))
@@ -407,6 +442,12 @@ def band_keys(signatures: Signatures, bands: Bands) -> Hashes:
     return keys
 
 
+def add_to_sieve(keys: Hashes, counts: Bytes) -> None:
+    """What `fingerprint.Sieve.add` says; on one processor, as keys of one slot must not meet."""
+    (held,) = _read_only(keys)
+    _add_to_sieve(held, counts)
+
+
 PARTS = 4
 """So many parts are made for each processor, as some take longer than others."""
 
@@ -417,6 +458,14 @@ def _read_only(*arrays: NDArray[Any]) -> Iterator[NDArray[Any]]:
         view = np.ascontiguousarray(array).view()
         view.flags.writeable = False
         yield view
+
+
+def _room(n: int) -> Room:
+    size = -(-(LONGEST + 2 * CHUNK + WIDE) // 8) * 8
+    most = size // 2 + n
+    words = np.zeros(size, np.uint8)
+    edges, hashes, shingles = np.empty(size + 2, np.int32), np.empty(most, np.uint64), np.empty(most, np.uint64)
+    return words, words.view(np.uint64), edges, hashes, shingles, np.empty(4, np.int64)
 
 
 def _share_out(work: Callable[[int, int], Any], parts: Sequence[tuple[int, int]]) -> list[Any]:

@@ -21,9 +21,9 @@ class Home(NamedTuple):
     help: str
 
 
-CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT, DUPLICATES = (
+CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT, DUPLICATES, LOOKUP = (
     f"registry.commands.{name}"
-    for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit", "duplicates")
+    for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit", "duplicates", "lookup")
 )
 EXPERIMENT = "trainer.commands"
 COMMANDS = {
@@ -59,6 +59,7 @@ COMMANDS = {
     "fingerprint status": Home(f"{DUPLICATES}:fingerprint_status", "Tell how fingerprints are made, and of how many."),
     "fingerprint rebuild": Home(f"{DUPLICATES}:fingerprint_rebuild", "Make the fingerprints that are missing."),
     "dedup": Home(f"{DUPLICATES}:dedup", "Report near-duplicates, which survives, and why."),
+    "lookup": Home(f"{LOOKUP}:lookup", "Tell what texts outside the registry are copies of."),
     "simulate": Home(f"{EXPERIMENT}:simulate", "Run generations of models that learn from one another."),
     "report": Home(f"{EXPERIMENT}:report", "Report what an experiment measured, as a page of HTML."),
 }

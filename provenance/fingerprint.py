@@ -47,8 +47,12 @@ FOLD_1, FOLD_2, FOLD_3, TURN = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xE7037ED
 _64_BITS = (1 << 64) - 1
 
 KERNELS = "provenance._kernels"
-FEW_BYTES, FEW_PAIRS = 200_000, 2_000
+FEW_BYTES, FEW_PAIRS = 500_000, 2_000
 """Less than this is done in plain Python, which takes no longer than to load the compiled kernels."""
+
+
+MOST_SLOTS = 28
+"""A sieve has no more than 2 to the power of so many bytes."""
 
 
 class SpecMismatch(ProvError):
@@ -269,10 +273,10 @@ def from_datasketch(sketch: "MinHash", spec: MinHashSpec = DEFAULT) -> Signature
     Raises:
         SpecMismatch: it was made with other permutations, or another hash function.
     """
-    hashed_alike = sketch.hashfunc is hash32_shingle
-    if sketch.scheme != spec.scheme or not np.array_equal(sketch.permutations, spec.permutations) or not hashed_alike:
+    hashed_alike = getattr(sketch, "hashfunc", None) is hash32_shingle  # a LeanMinHash does not know
+    if sketch.scheme != spec.scheme or not hashed_alike or not np.array_equal(sketch.permutations, spec.permutations):
         theirs = f"{len(sketch)} permutations of seed {sketch.seed}, {sketch.scheme}"
-        raise SpecMismatch(str(spec), theirs if hashed_alike else f"{theirs}, of another hash function")
+        raise SpecMismatch(str(spec), theirs if hashed_alike else f"{theirs}, of another hash function or none known")
     return np.asarray(sketch.hashvalues, np.uint32)
 
 
@@ -425,6 +429,34 @@ class Bands:
             value = (value ^ rows[:, :, row]) * np.uint64(FOLD_1)
             value ^= value >> np.uint64(32)
         return value
+
+
+class Sieve:
+    """Counts keys, up to two of each, in a byte for each of many slots: keys of one slot are counted together.
+
+    Args:
+        keys: about so many will be added; the more slots there are for each, the fewer share one by chance.
+    """
+
+    def __init__(self, keys: int) -> None:
+        self.counts = np.zeros(1 << min(MOST_SLOTS, max(10, (8 * keys).bit_length())), np.uint8)
+
+    def add(self, keys: Hashes) -> None:
+        """Count keys, (n,) uint64."""
+        if KERNELS in sys.modules or len(keys) > FEW_PAIRS:
+            from provenance import _kernels
+
+            _kernels.add_to_sieve(keys, self.counts)
+            return
+        slots, counts = np.unique(self._slots(keys), return_counts=True)
+        self.counts[slots] = np.minimum(2, self.counts[slots] + counts)
+
+    def count(self, keys: Hashes) -> NDArray[np.uint8]:
+        """How often each key was added, or more: 0, 1, or 2 for twice and oftener; (n,) uint8."""
+        return self.counts[self._slots(keys)]
+
+    def _slots(self, keys: Hashes) -> Hashes:
+        return keys & np.uint64(len(self.counts) - 1)
 
 
 def is_empty(signatures: Signatures) -> NDArray[np.bool_]:

@@ -10,8 +10,9 @@ from registry.store import Store
 def without_barred(store: Store, candidates: DuckDBPyRelation) -> DuckDBPyRelation:
     """The candidates of a mix, those that a rule bars marked with it as what excludes them.
 
-    A document with a held-out text is barred, and all that descends from one: what was made of it, and what a model
-    wrote that learnt from it or is based on one that did. Of what is withdrawn the documents themselves are.
+    A document with a held-out text is barred, or with one near to such, and all that descends from one: what was made
+    of it, and what a model wrote that learnt from it or is based on one that did. Of what is withdrawn the documents
+    themselves are.
     """
     if not store.ask_value("any_rule"):
         return candidates

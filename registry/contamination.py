@@ -1,4 +1,4 @@
-"""Contamination: held-out texts, and what descends from them, in recorded mixes, and the models that learnt so."""
+"""Contamination: held-out texts, near ones, and what descends from them, in recorded mixes; who learnt so."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from registry.store import Store
 
 
 def contamination(store: Store, mix: str | None = None) -> dict[str, Any]:
-    """Which mixes hold held-out texts or what descends from them, and which models learnt from those.
+    """Which mixes hold held-out texts, near ones or what descends from them, and which models learnt from those.
 
     Args:
         mix: look into this one alone, and at the models that learnt from it.
     Returns:
-        `held_out`, the texts under each name; `mixes` and `models` that are contaminated; `unseen`, how many mixes
-        are known by their digest alone, so that nobody can look into them.
+        `held_out`, the texts under each name, and how many are near to them; `mixes` and `models` that are
+        contaminated; `unseen`, how many mixes are known by their digest alone, so that nobody can look into them.
     Raises:
         NotFound, Ambiguous: there is no such mix.
         ProvError: the documents of the mix are not held.

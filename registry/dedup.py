@@ -17,6 +17,8 @@ from registry.store import Progress, Store, silent
 from registry.where import Where
 
 EXCERPT_CHARS = 80
+MOST_MEMBERS = 100
+"""So many members of a cluster are listed."""
 
 
 def dedup(
@@ -34,7 +36,7 @@ def dedup(
     Args:
         near: what is near; None for documents of one text alone.
         where: look among the documents that this lets through; withdrawn ones are looked at too.
-        limit: list this many clusters, the largest; they are counted all the same.
+        limit: list this many clusters, the largest, and the first hundred members of each; all are counted.
     """
     documents: DuckDBPyRelation = store.connection.sql(question("all_documents"))
     if where is not None:
@@ -42,7 +44,7 @@ def dedup(
         documents = store.connection.table("matching")
     found = find_duplicates(store, documents, near, keep, max_loss, progress=progress)
     thresholds = {"threshold": near.threshold if near else 1.0, "containment": near.containment if near else 1.0}
-    members = store.ask_records("dedup_members", clusters=limit, excerpt=EXCERPT_CHARS)
+    members = store.ask_records("dedup_members", clusters=limit, most=MOST_MEMBERS, excerpt=EXCERPT_CHARS)
     return {
         **found.summary(),
         "keep": keep,
@@ -55,7 +57,7 @@ def dedup(
 
 def members(store: Store) -> pa.Table:
     """Every member of the clusters that `find_duplicates` or `dedup` found last, one row a document."""
-    return store.ask_table("dedup_members", clusters=None, excerpt=EXCERPT_CHARS).drop_columns(["excerpt"])
+    return store.ask_table("dedup_members", clusters=None, most=None, excerpt=EXCERPT_CHARS).drop_columns(["excerpt"])
 
 
 def _cluster(rows: list[dict[str, Any]]) -> dict[str, Any]:

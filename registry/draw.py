@@ -188,7 +188,7 @@ def _with_sketch(store: Store, spec: MixSpec) -> MixSpec:
     if not spec.dedup or spec.dedup.kind == "exact":
         return spec
     held = wanted_sketcher(store).spec
-    (spec.dedup.sketch or held).check_same(held)
+    held.check_same(spec.dedup.sketch or held)
     said = {"sketch": spec.dedup.sketch or held, "threshold": spec.dedup.threshold or held.threshold}
     return spec.model_copy(update={"dedup": spec.dedup.model_copy(update=said)})
 

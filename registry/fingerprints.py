@@ -1,6 +1,8 @@
 """The fingerprints of a registry: by which spec they are made, and keeping them for every text."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,14 @@ from registry.store import Progress, Store, silent
 
 SETTING = "fingerprint"
 """The setting that holds the spec."""
+UNFINISHED = "fingerprints_unfinished"
+"""The setting that says: not all texts have been looked at that may be near to held-out ones."""
 
-AT_A_TIME = 50_000
+AT_A_TIME = 65_536
 BYTES_AT_A_TIME = 64_000_000
 """So many texts, or fewer of so many bytes, are signed at a time, and kept from then on."""
 
+NONE_SIGNED = pa.table({"text_id": pa.array([], pa.int64())})
 LISTS = pa.schema([("text_id", pa.int64()), ("signature", pa.list_(pa.uint32())), ("keys", pa.list_(pa.uint64()))])
 
 
@@ -104,24 +109,26 @@ def status(store: Store) -> dict[str, Any]:
     return told
 
 
-def complete(store: Store, progress: Progress = silent) -> int:
+def complete(store: Store, progress: Progress = silent) -> pa.Table:
     """Sign the texts that have no fingerprint, inside the caller's transaction; none where none are kept.
 
     Returns:
-        How many there were.
+        Which these were: one column, `text_id` int64.
     """
-    made, signed = sketcher(store), 0
-    some = _some_unsigned(store) if made else None
-    while made and some:
-        signed += _sign(store, made, some, progress)
-        some = _some_unsigned(store, some[-1])
-    return signed
+    made, signed = sketcher(store), [NONE_SIGNED]
+    if not made:
+        return NONE_SIGNED
+    for some in _unsigned(store):
+        _sign(store, made, some, progress)
+        signed.append(pa.table({"text_id": pa.array(some, pa.int64())}))
+    return pa.concat_tables(signed)
 
 
 def rebuild(store: Store, spec: MinHashSpec, anew: bool = False, progress: Progress = silent) -> int:
     """Make the fingerprints that are missing, or all of them where the spec is another.
 
-    They are kept as they are made: interrupted, the same again goes on.
+    They are kept as they are made: interrupted, the same again goes on. What is near to held-out texts by them is not
+    known yet, and the setting `fingerprints_unfinished` says so; `registry.near_holdouts.rebuild` finds it.
 
     Args:
         anew: make all of them all the same.
@@ -133,20 +140,25 @@ def rebuild(store: Store, spec: MinHashSpec, anew: bool = False, progress: Progr
         if anew or not held or held.spec != spec:
             keep_by(store, spec)
         store.run("forget_fingerprints", every=False)
+        store.run("forget_setting", name=UNFINISHED)
+        store.run("insert_setting", name=UNFINISHED, value="true")
     made, signed = Sketcher(spec), 0
-    some = _some_unsigned(store)
-    while some:
+    for some in _unsigned(store):
         with store.transaction():
             signed += _sign(store, made, some, progress)
-        some = _some_unsigned(store, some[-1])
     return signed
 
 
-def _some_unsigned(store: Store, after: int = 0) -> list[int]:
-    """The first texts after one that have no fingerprint: at least one, if there is any."""
-    found = store.ask("texts_unsigned", after=after, most=AT_A_TIME)
-    sizes = np.cumsum([size for _, size in found])
-    return [text_id for text_id, _ in found[: max(1, int(np.searchsorted(sizes, BYTES_AT_A_TIME)))]]
+def _unsigned(store: Store) -> Iterator[list[int]]:
+    """The texts that have no fingerprint, so many at a time; they lie near each other."""
+    first, last = store.ask("range_of_texts")[0]
+    for start in range(first, last + 1, AT_A_TIME):
+        found = store.ask("texts_unsigned", first=start, last=start + AT_A_TIME - 1)
+        ends = np.cumsum([size for _, size in found], dtype=np.int64)
+        marks = np.arange(BYTES_AT_A_TIME, ends[-1] if found else 0, BYTES_AT_A_TIME)
+        cuts = np.unique([0, *(np.searchsorted(ends, marks) + 1).tolist(), len(found)])
+        for one, other in pairwise(cuts.tolist()):
+            yield [text_id for text_id, _ in found[one:other]]
 
 
 def _sign(store: Store, made: Sketcher, text_ids: list[int], progress: Progress) -> int:

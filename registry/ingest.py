@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,13 @@ from provenance.errors import ProvError, listed
 from provenance.fingerprint import warm
 from provenance.origin import canonical
 from registry import lines
+from registry.arrivals import Arrivals, find_arrivals
 from registry.barred import find_covered, leave_out_covered
 from registry.carry import Carried, learn, read_folders
-from registry.fingerprints import complete, sketcher
+from registry.fingerprints import NONE_SIGNED, complete, sketcher, wanted_sketcher
 from registry.lineage import rederive
 from registry.lines import Taken, Takers
+from registry.near_holdouts import note_arrived
 from registry.readers import (
     REJECTED,
     STANDARD_INPUT,
@@ -37,6 +39,9 @@ from registry.readers import (
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
 from registry.store import Batch, Progress, Store, silent
 from registry.tokens import default_tokenizer
+
+Near = Literal["report"]
+"""What is to be done about new texts that are near-duplicates."""
 
 MOST_COLUMNS = 20
 STAGE_ROWS = 8192
@@ -74,17 +79,24 @@ class Ingested:
     bytes: int = 0
     withdrawn: int = 0
     held_out: int = 0
+    near_held_out: int = 0
     parents_missing: int = 0
     learnt: int = 0
     skipped_files: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    near: Arrivals | None = None
 
     def __add__(self, other: "Ingested") -> "Ingested":
         mine, theirs = vars(self), vars(other)
-        return Ingested(**{name: mine[name] + theirs[name] for name in mine})
+        counts = {name: mine[name] + theirs[name] for name in mine if name != "near"}
+        near = self.near + other.near if self.near and other.near else self.near or other.near
+        return Ingested(**counts, near=near)
 
     def summary(self) -> dict[str, Any]:
-        return {name: len(value) if isinstance(value, list) else value for name, value in vars(self).items()}
+        """The counts, and what is near where that was asked."""
+        counts = {name: len(value) if isinstance(value, list) else value for name, value in vars(self).items()}
+        del counts["near"]
+        return counts | ({"near": self.near.summary()} if self.near else {})
 
 
 class Conflict(ProvError):
@@ -119,6 +131,7 @@ def ingest(
     skip_bad: bool = False,
     redeclare: bool = False,
     dry_run: bool = False,
+    near: Near | None = None,
     input_digest: bytes | None = None,
     carried: Sequence[Carried] = (),
     progress: Progress = silent,
@@ -129,16 +142,18 @@ def ingest(
         skip_bad: leave bad rows out, and tell which; else the first one ends the act.
         redeclare: append a declaration where a known document arrives declared in another way.
         dry_run: do all of it, then leave the registry as it was.
+        near: tell which of the new texts are near-duplicates of others; nothing is removed.
         carried: the lineages of models and mixes that came along with exports.
         input_digest: what marks the input as done, for a later act to skip it.
     Raises:
         BadRow: a row cannot become a document.
         Conflict: a document is declared in two ways.
+        NoFingerprints: near-duplicates are to be told, and there are no fingerprints.
     """
     run_id = store.ask_value("run_id", digest=rules.written_by.run) if rules.written_by else None
     with store.limited(memory_limit=MEMORY, threads=1), store.batch("ingest", run_id) as batch:
         batch.input_digest = input_digest
-        act = _Act(store, batch, rules, skip_bad, redeclare)
+        act = _Act(store, batch, rules, skip_bad, redeclare, near)
         result = act.carry_out(feeds, carried, progress)
         if dry_run or not act.wrote_something:
             batch.abandon()
@@ -148,9 +163,11 @@ def ingest(
 class _Act:
     """One act of ingesting, inside its transaction."""
 
-    def __init__(self, store: Store, batch: Batch, rules: Rules, skip_bad: bool, redeclare: bool) -> None:
+    def __init__(
+        self, store: Store, batch: Batch, rules: Rules, skip_bad: bool, redeclare: bool, near: Near | None
+    ) -> None:
         self.store, self.batch, self.rules = store, batch, rules
-        self.skip_bad, self.redeclare = skip_bad, redeclare
+        self.skip_bad, self.redeclare, self.near = skip_bad, redeclare, near
         self.result = Ingested()
         self.names: list[str] = []
         self.fields: set[str] = set()
@@ -158,7 +175,7 @@ class _Act:
         self.names_parents = self.names_models = self.meets_known = self.may_be_covered = False
         self.wrote_something = False
         self.tokenizer = default_tokenizer(store)
-        self.sketcher = sketcher(store)
+        self.sketcher = wanted_sketcher(store) if near else sketcher(store)
         self.takers: Takers | None = None
         self.newest_text = 0
         self.texts: list[pa.Table] = []
@@ -174,6 +191,8 @@ class _Act:
         self._count()
         self._write()
         self._learn(carried)
+        if self.near:
+            self.result.near = find_arrivals(self.store, self.newest_text)
         return self.result
 
     # -- from rows to staged rows
@@ -430,10 +449,12 @@ class _Act:
         if self.result.rejected or self.result.withdrawn:
             self.store.run("drop_stray_texts", newest=self.newest_text, batch_id=batch_id)
             self.store.run("forget_fingerprints", every=False)
-        if self.may_be_covered and self.store.ask_value("restore_texts"):
-            complete(self.store)
+        restored = self.may_be_covered and self.store.ask_value("restore_texts")
+        signed = complete(self.store) if restored else NONE_SIGNED
         self.store.run("hold_out_arrived", batch_id=batch_id)
         self.result.held_out = self.store.ask_value("count_held_out", batch_id=batch_id)
+        note_arrived(self.store, self.batch, self.newest_text, signed)
+        self.result.near_held_out = self.store.ask_value("count_near_held_out", batch_id=batch_id)
         self.store.run("insert_declarations", batch_id=batch_id, **by)
         edges = self.store.ask_value("insert_derivations", batch_id=batch_id) if self.names_parents else 0
         with self.store.lend(incoming_field=pa.table({"name": pa.array(sorted(self.fields), pa.string())})):

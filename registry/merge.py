@@ -21,8 +21,9 @@ from duckdb import ColumnExpression, ConstantExpression
 from provenance.errors import ProvError
 from registry.carry import BrokenLineage, Carried, learn, records
 from registry.copying import rows_at_a_time
-from registry.fingerprints import complete
+from registry.fingerprints import NONE_SIGNED, complete
 from registry.lineage import rederive
+from registry.near_holdouts import note_arrived
 from registry.schema import question
 from registry.store import MOMENT, Batch, Progress, Store, silent
 
@@ -127,7 +128,8 @@ class _Act:
         self.act = {"batch_id": batch.batch_id}
         self.result = Merged(str(theirs.path), theirs.setting("registry_id") or "")
         self.held: dict[str, int] = {}
-        self.moved = self.edges = 0
+        self.moved = self.edges = self.newest_text = 0
+        self.signed = NONE_SIGNED
         self.wrote_something = False
 
     def carry_out(self) -> Merged:
@@ -210,6 +212,7 @@ class _Act:
 
     def _take_documents(self) -> None:
         self.held = self.store.ask_records("count_met")[0]
+        self.newest_text = self.store.ask_value("newest_text")
         self.progress(sum(self.held.values()))
         at_a_time = rows_at_a_time(self.theirs.connection)
         self._take("wanted_texts", "give_texts", "merge_texts", at_a_time)
@@ -217,7 +220,7 @@ class _Act:
         missing = self.theirs.connection.sql(question("texts_without_content")).to_arrow_table()
         with self.store.lend(their_missing=missing):
             self.result.erased_there = self.store.ask_value("erased_there")
-        complete(self.store)
+        self.signed = complete(self.store)
         self._take("wanted_documents", "give_documents", "merge_documents", 10_000, **self.act)
 
     def _take(self, wanted: str, give: str, take: str, at_a_time: int, **params: Any) -> int:
@@ -252,6 +255,7 @@ class _Act:
     def _take_rules(self) -> None:
         for step in ("merge_holdouts", "merge_holdout_sources", "hold_out_merged", "merge_withdrawals"):
             self.store.run(step, **self.act)
+        note_arrived(self.store, self.batch, self.newest_text, self.signed)
 
     def _take_mixes(self) -> None:
         self.store.run("merge_manifests")

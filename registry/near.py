@@ -3,7 +3,7 @@
 Keys are met in DuckDB, which spills to disk what does not fit; texts are judged in parts of so many bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from provenance.errors import ProvError
-from provenance.fingerprint import Bands, Integers, Signatures, Texts, shingle_sets
+from provenance.fingerprint import Bands, Integers, Texts, shingle_sets
 from registry.fingerprints import Sketcher
-from registry.schema import question
+from registry.shared_keys import signatures_of, stage_band_keys
 from registry.store import Lendable, Progress, Store, silent
 
 Measure = Literal["jaccard", "containment", "either"]
@@ -28,14 +28,8 @@ FULL_BUCKET, FIRSTS, NEXTS = 256, 16, 4
 
 PART_BYTES = 128_000_000
 """Texts of about so many bytes are judged at a time."""
-RANGE = 200_000
-"""The signatures of so many texts are cut into other bands at a time."""
-SPARSE = 20
-"""Of fewer than every so manieth text the signatures are looked up one by one."""
 SOME_PAIRS = 50_000
 """The signatures of so many pairs are compared at a time."""
-MOST_FILTERED = 5_000_000
-"""Up to so many keys are looked for while other bands are cut, so that only those that are met are kept."""
 
 NEAR = pa.schema(
     [
@@ -79,6 +73,11 @@ class Nearness:
         if self.measure == "jaccard":
             return Bands.choose(self.threshold, made.spec.num_perm)
         return containing(made.spec.num_perm)
+
+    def cheapest_bands(self, made: Sketcher) -> Bands:
+        """The same, but those that are kept where they find such pairs as surely: no signature is read then."""
+        is_kept = self.measure == "jaccard" and self.threshold >= made.spec.threshold
+        return made.bands if is_kept else self.bands(made)
 
 
 def containing(num_perm: int) -> Bands:
@@ -124,6 +123,7 @@ def find_near(
     *,
     bands: Bands | None = None,
     across: bool = False,
+    most: int | None = None,
     progress: Progress = silent,
 ) -> int:
     """Leave in the temporary table `near` the pairs of texts in `near_text` that are near-duplicates.
@@ -131,13 +131,14 @@ def find_near(
     Args:
         bands: by which candidates are found, where not by those that `near` asks for.
         across: leave out pairs of which both texts are asked for.
+        most: how many texts may have a key for all of them to be compared; `FULL_BUCKET` where nothing is said.
         progress: called with the number of pairs judged since the last call.
     Returns:
         How many pairs shared a key and were judged.
     """
-    _stage_candidates(store, made, bands or near.bands(made), across)
+    stage_candidates(store, made, bands or near.bands(made), across, most)
     store.run("stage_near")
-    return _judge(store, made, near, progress)
+    return judge_candidates(store, made, near, progress)
 
 
 def judge_pairs(store: Store, made: Sketcher, near: Nearness, pairs: pa.Table, progress: Progress = silent) -> int:
@@ -148,10 +149,10 @@ def judge_pairs(store: Store, made: Sketcher, near: Nearness, pairs: pa.Table, p
     """
     with store.lend(named_pair=pairs):
         store.run("stage_candidate_pairs", part_bytes=PART_BYTES)
-    return _judge(store, made, near, progress)
+    return judge_candidates(store, made, near, progress)
 
 
-def _judge(store: Store, made: Sketcher, near: Nearness, progress: Progress) -> int:
+def judge_candidates(store: Store, made: Sketcher, near: Nearness, progress: Progress = silent) -> int:
     """Add the candidates that are near-duplicates to the temporary table `near`; how many candidates there were."""
     parts = store.ask("candidate_parts")
     for part, _ in parts:
@@ -164,66 +165,13 @@ def _judge(store: Store, made: Sketcher, near: Nearness, progress: Progress) -> 
     return sum(pairs for _, pairs in parts)
 
 
-def _stage_candidates(store: Store, made: Sketcher, bands: Bands, across: bool) -> None:
-    if bands != made.bands:
-        _band_anew(store, bands)
-    keys = store.connection.sql(question("kept_keys")) if bands == made.bands else store.connection.table("rebanded")
-    with store.lend(band_key=keys):
-        store.run("stage_keyed")
-    store.run("stage_crowded", most=FULL_BUCKET)
-    store.run("stage_candidate", most=FULL_BUCKET, firsts=FIRSTS, nexts=NEXTS, across=across, part_bytes=PART_BYTES)
-
-
-def _band_anew(store: Store, bands: Bands) -> None:
-    """Leave in the temporary table `rebanded` the keys of other bands, of the texts among which is sought.
-
-    Where few are asked for, only the keys that one of these has.
-    """
-    store.run("stage_rebanded")
-    texts, asked = store.ask("count_near_texts")[0]
-    sought = None
-    if asked < texts and asked * bands.bands <= MOST_FILTERED:
-        held = [bands.keys(signatures).ravel() for _, signatures in _signatures_of(store, _ids(store, asked=True))]
-        sought = np.unique(np.concatenate([np.empty(0, np.uint64), *held]))
-    for text_ids, signatures in _signatures(store, texts):
-        ids, keys = np.repeat(text_ids, bands.bands), bands.keys(signatures).ravel()
-        if sought is not None:
-            met = np.isin(keys, sought)
-            ids, keys = ids[met], keys[met]
-        store.insert("rebanded", pa.table({"text_id": ids, "key": keys}))
-
-
-Signed = tuple[Integers, Signatures]
-"""Ids of texts, (n,) int64, and their signatures, (n, num_perm) uint32."""
-
-
-def _signatures(store: Store, texts: int) -> Iterator[Signed]:
-    """The signatures of all texts among which is sought, and maybe of others, so many at a time."""
-    first, last = store.ask("text_range")[0]
-    ids = _ids(store, asked=False)
-    if texts * SPARSE < last - first:
-        yield from _signatures_of(store, ids)
-        return
-    yield from _signatures_of(store, ids[ids < 0])
-    for start in range(first, last + 1, RANGE):
-        yield _signed(store.ask_table("signatures_between", first=start, last=start + RANGE - 1))
-
-
-def _signatures_of(store: Store, ids: Integers) -> Iterator[Signed]:
-    for start in range(0, len(ids), RANGE):
-        with store.lend(asked=pa.table({"text_id": ids[start : start + RANGE]})):
-            yield _signed(store.ask_table("signatures_of"))
-
-
-def _signed(rows: pa.Table) -> Signed:
-    ids, lists = (rows.column(name).combine_chunks() for name in ("text_id", "signature"))
-    values: Signatures = lists.flatten().to_numpy()
-    return ids.to_numpy(), values.reshape(len(ids), -1) if len(ids) else np.empty((0, 1), np.uint32)
-
-
-def _ids(store: Store, asked: bool) -> Integers:
-    ids: Integers = store.ask_table("near_text_ids", asked=asked).column("text_id").to_numpy()
-    return ids
+def stage_candidates(store: Store, made: Sketcher, bands: Bands, across: bool = False, most: int | None = None) -> None:
+    """Leave in the temporary table `candidate` the pairs that share a key; `find_near` says what the arguments are."""
+    stage_band_keys(store, made, bands)
+    store.run("stage_keyed")
+    most = FULL_BUCKET if most is None else most
+    store.run("stage_crowded", most=most)
+    store.run("stage_candidate", most=most, firsts=FIRSTS, nexts=NEXTS, across=across, part_bytes=PART_BYTES)
 
 
 # -- judging
@@ -245,7 +193,7 @@ def _counted(store: Store, made: Sketcher, left: Integers, right: Integers) -> p
 def _estimated(store: Store, left: Integers, right: Integers) -> pa.Table:
     """How alike they seem to be from their signatures."""
     ids, of_left, of_right = _distinct(left, right)
-    pages = list(_signatures_of(store, ids))
+    pages = list(signatures_of(store, ids))
     held, signatures = np.concatenate([page[0] for page in pages]), np.concatenate([page[1] for page in pages])
     of_left, of_right = (np.argsort(held)[of] for of in (of_left, of_right))
     some = range(0, len(left), SOME_PAIRS)

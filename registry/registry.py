@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from provenance.errors import ProvError
 from provenance.fingerprint import DEFAULT, MinHashSpec
-from registry import audit, experiments, fingerprints, reach
+from registry import audit, experiments, fingerprints, near_holdouts, reach
 from registry.annotate import Annotated, annotate
 from registry.composition import DIMENSIONS, composition
 from registry.conflicts import conflicts
@@ -19,8 +19,9 @@ from registry.declare import Named, Redeclared, Statement, declare
 from registry.dedup import dedup
 from registry.draw import Drawn, draw
 from registry.fingerprints import setting_of
-from registry.ingest import Feed, Ingested, ingest, ingest_files
+from registry.ingest import Feed, Ingested, Near, ingest, ingest_files
 from registry.lineage import Model, Run, find_manifest, record_model, record_run, written_by
+from registry.lookup import lookup, lookup_files
 from registry.merge import Merged, merge
 from registry.migrate import Migrated, migrate
 from registry.mix import MixSpec
@@ -74,6 +75,7 @@ class Registry(Store):
         redeclare: bool = False,
         commit_each_file: bool = False,
         dry_run: bool = False,
+        near: Near | None = None,
         progress: Progress = silent,
         meter: Meter | None = None,
     ) -> Ingested:
@@ -85,6 +87,7 @@ class Registry(Store):
             run: the run that wrote the texts, by (the start of) its digest.
             split: cut `.txt` files into paragraphs or lines; else each is one text.
             commit_each_file: make each file a batch of its own, and pass over files that are done.
+            near: "report" tells which of the new texts are near-duplicates of others; nothing is removed.
             progress: called with the number of rows read since the last call.
             meter: tells meanwhile how many bytes of the files have been read.
         Raises:
@@ -100,6 +103,7 @@ class Registry(Store):
             skip_bad=skip_bad,
             redeclare=redeclare,
             dry_run=dry_run,
+            near=near,
             progress=progress,
         )
 
@@ -159,8 +163,8 @@ class Registry(Store):
         return fingerprints.status(self)
 
     def rebuild_fingerprints(self, spec: MinHashSpec, anew: bool = False, progress: Progress = silent) -> int:
-        """Make the fingerprints that are missing, or all by another spec; see `registry.fingerprints.rebuild`."""
-        return fingerprints.rebuild(self, spec, anew, progress)
+        """Make the fingerprints that are missing, or all by another spec; see `registry.near_holdouts.rebuild`."""
+        return near_holdouts.rebuild(self, spec, anew, progress)
 
     def threshold(self, asked: float | None = None) -> float:
         """From what Jaccard similarity on texts are near-duplicates: what is asked for, or the registry's own."""
@@ -169,6 +173,17 @@ class Registry(Store):
     def dedup(self, near: Nearness | None, **options: Any) -> dict[str, Any]:
         """What is here more than once, and which document of each cluster survives; see `registry.dedup.dedup`."""
         return dedup(self, near, **options)
+
+    def lookup(self, inputs: Iterable[str | Path], near: Nearness | None, **options: Any) -> Iterator[pa.Table]:
+        """What the texts of files are copies of, one row a text; see `registry.lookup.lookup_files` and `.lookup`."""
+        return lookup_files(self, inputs, near, **options)
+
+    def lookup_rows(
+        self, rows: Iterable[Mapping[str, Any]], near: Nearness | None, name: str = "rows", **options: Any
+    ) -> Iterator[pa.Table]:
+        """The same of rows from Python, with the columns `text` and `id`; see `registry.lookup.lookup`."""
+        numbered = ((name, Row(number, f"row {number:,}", dict(row))) for number, row in enumerate(rows, 1))
+        return lookup(self, numbered, near, **options)
 
     # -- lineage
 
@@ -313,9 +328,11 @@ class Registry(Store):
         """What must go or be trained anew if something is withdrawn; see `registry.reach.impact`."""
         return reach.impact(self, document, **meant)
 
-    def conflicts(self, limit: int | None = None) -> dict[str, Any]:
-        """Texts that are told to be of different origins or to stand under different licences."""
-        return conflicts(self, limit)
+    def conflicts(
+        self, limit: int | None = None, near: Nearness | None = None, progress: Progress = silent
+    ) -> dict[str, Any]:
+        """Texts, the same or near, that are told to be of different origins or to stand under different licences."""
+        return conflicts(self, limit, near, progress)
 
     def licenses(self, mix: str, use: str = "commercial") -> dict[str, Any]:
         """What the licences of a mix say of a use; not legal advice."""

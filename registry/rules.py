@@ -13,6 +13,7 @@ from registry.erase import NOTHING_ERASED, Erasure, erase, rewrite
 from registry.handed_out import held_elsewhere
 from registry.matching import matching
 from registry.mix import MAX_SEED, exact, round_keys
+from registry.near_holdouts import find_nearest, note_nearest
 from registry.schema import question
 from registry.store import Batch, Store
 from registry.where import Where
@@ -33,7 +34,9 @@ class HeldOut:
         known: those that were held out under this name before.
         elsewhere: those that are held out under another name, and stay there.
         documents: how many documents the added texts have.
-        mixes, models: what holds an added text or what descends from one; empty unless forced.
+        near: how many other texts are near to an added one, and kept out of mixes with it; None where not every text
+            has a fingerprint, so that nobody can look for them.
+        mixes, models: what holds an added text, a near one or what descends from one; empty unless forced.
     """
 
     name: str
@@ -42,6 +45,7 @@ class HeldOut:
     known: int
     elsewhere: int
     documents: int
+    near: int | None
     mixes: list[str]
     models: list[str]
     recorded: bool
@@ -51,11 +55,14 @@ class HeldOut:
 
 
 class AlreadyDrawn(ProvError):
-    """Texts to be held out that mixes hold, or that something descends from which they hold."""
+    """Texts to be held out that mixes hold, themselves or in a near one, or from which descends what they hold."""
 
-    def __init__(self, texts: int, drawn: int, mixes: list[str], models: list[str]) -> None:
-        self.texts, self.drawn, self.mixes, self.models = texts, drawn, mixes, models
-        who = f"{drawn:,} of the {texts:,} texts stand" if drawn else f"what was made of the {texts:,} texts stands"
+    def __init__(self, texts: int, drawn: int, near_drawn: int, mixes: list[str], models: list[str]) -> None:
+        self.texts, self.drawn, self.near_drawn, self.mixes, self.models = texts, drawn, near_drawn, mixes, models
+        themselves = [f"{drawn:,} of the {texts:,} texts"] * bool(drawn)
+        near = [f"{near_drawn:,} texts near to {'them' if drawn else f'the {texts:,} texts'}"] * bool(near_drawn)
+        made = f"what was made of the {texts:,} texts stands"
+        who = f"{' and '.join(themselves + near)} stand" if themselves or near else made
         learnt = f"from which {listed(models)} learnt" if models else "from which no recorded model learnt"
         super().__init__(
             f"{who} in {len(mixes):,} mixes already ({listed(mix[:12] for mix in mixes)}), {learnt}: choose other "
@@ -76,6 +83,8 @@ def hold_out(
 ) -> HeldOut:
     """Keep texts, and all that descends from them, out of every later mix; a text is held out once, under one name.
 
+    Texts that are near to them are kept out likewise, those that come later too, where the registry has fingerprints.
+
     Args:
         name: what the texts are held out for.
         frac: this share of all texts that a human document has (rounded to the nearest, halves to even): those that
@@ -85,7 +94,7 @@ def hold_out(
         force: also texts that a mix holds already.
         dry_run: do all of it, then leave the registry as it was.
     Raises:
-        AlreadyDrawn: a mix holds such a text, or what descends from one.
+        AlreadyDrawn: a mix holds such a text, a near one, or what descends from one.
         ProvError: not one of `frac`, `where` and `source` is given, or there are too few texts, or no such source.
     """
     if sum(choice is not None for choice in (frac, where, source)) != 1:
@@ -135,15 +144,18 @@ def _choose_first(store: Store, name: str, frac: float, seed: int) -> None:
 def _hold(store: Store, batch: Batch, name: str, force: bool) -> HeldOut:
     texts, known, elsewhere = store.ask("holding_counts", name=name)[0]
     store.run("drop_held")
-    added, drawn, documents, size_bytes = store.ask("holding_size")[0]
+    looked = find_nearest(store, store.connection.table("holding"))
+    added, drawn, near, near_drawn, documents, size_bytes = store.ask("holding_size")[0]
     descend(store, _relation(store, "holding_documents"))
     mixes = [mix for (mix,) in store.ask("descended_mixes")]
     models = [model for (model,) in store.ask("descended_models")]
     if mixes and not force:
-        raise AlreadyDrawn(added, drawn, mixes, models)
+        raise AlreadyDrawn(added, drawn, near_drawn, mixes, models)
     store.run("insert_holdout", name=name, batch_id=batch.batch_id)
+    note_nearest(store, batch)
     batch.documents, batch.bytes = documents, size_bytes
-    return HeldOut(name, texts, added, known, elsewhere, documents, mixes, models, recorded=True)
+    counts = {"texts": texts, "added": added, "known": known, "elsewhere": elsewhere, "documents": documents}
+    return HeldOut(name, **counts, near=near if looked else None, mixes=mixes, models=models, recorded=True)
 
 
 def _hold_source(store: Store, batch: Batch, source_id: int, source: str, name: str) -> bool:

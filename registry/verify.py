@@ -20,7 +20,7 @@ from provenance.words import count_words
 from registry.candidates import KINDS
 from registry.carry import digest_of_model, digest_of_run
 from registry.draw import draw
-from registry.fingerprints import Sketcher, sketcher
+from registry.fingerprints import UNFINISHED, Sketcher, sketcher
 from registry.mix import MixSpec
 from registry.past import past
 from registry.schema import question
@@ -299,6 +299,8 @@ def check_fingerprints(act: Act) -> None:
     act.find_all(_wrong_fingerprints(act, made))
     if missing := act.store.ask_records("count_fingerprints")[0]["missing"]:
         act.note("fingerprints", f"{missing:,} texts have none yet: `prov fingerprint rebuild` makes them")
+    elif act.store.setting(UNFINISHED):
+        act.note("fingerprints", "what is near to held-out texts was not found: `prov fingerprint rebuild` goes on")
 
 
 def _wrong_fingerprints(act: Act, made: Sketcher) -> Iterable[tuple[str, str]]:

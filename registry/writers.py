@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -254,13 +254,34 @@ def write_table(table: pa.Table, path: Path) -> None:
     Raises:
         ProvError: it cannot be written there, or Parquet has no such type; what stood there is as it was.
     """
+    with _replacing(path) as stream:
+        pq.write_table(table, stream)
+
+
+@contextmanager
+def tables_writer(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+    """The same for tables that come one by one, each of the columns of the first: what writes the next one."""
+    with _replacing(path) as stream, ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+
+        def write(table: pa.Table) -> None:
+            nonlocal writer
+            writer = writer or stack.enter_context(pq.ParquetWriter(stream, table.schema))
+            writer.write_table(table)
+
+        yield write
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A stream into a Parquet file that replaces what is there only when it is whole."""
     if path.exists() and not path.is_file():
         raise ProvError(f"{path} is no file that can be replaced: name another")
     if not path.parent.is_dir():
         raise ProvError(f"no folder {path.parent} to write {path.name} into: make it first")
     try:
         with _opened(path) as stream:
-            pq.write_table(table, stream)
+            yield stream
     except (OSError, pa.ArrowException) as error:
         raise ProvError(f"cannot write {path}: {_first_line(error)}; what stood there before is as it was") from error
 

@@ -1,10 +1,12 @@
 """Audits: what is in a registry, where it came from, what changed; and nothing but that file within reach."""
 
 import json
+import random
 import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import Any
 
 import pytest
@@ -17,7 +19,9 @@ from registry import Declared, MixSpec, Registry, real_frac
 from registry.audit import KINDS, documents_matching, find_document, sql
 from registry.composition import DIMENSIONS
 from registry.lineage import trace
+from registry.near import Measure, Nearness
 
+WORDS = sorted({word for topic in topics.values() for word in topic.split() if word.isalpha()})
 SUBSETS = [by for size in range(len(DIMENSIONS) + 1) for by in combinations(DIMENSIONS, size)]
 
 
@@ -205,6 +209,101 @@ def test_what_was_declared_anew_is_history_and_no_conflict(corpus: Registry) -> 
     corpus.add([{"id": "1", "text": "x"}], Declared(origin=Origin.MODEL, generator="g", source="a"), redeclare=True)
     assert corpus.conflicts()["texts"] == 0
     assert len(corpus.show("1")[0]["declarations"]) == 2
+
+
+def prose(seed: int, length: int = 60) -> list[str]:
+    """Words in an order that no other text has."""
+    chance = random.Random(seed)
+    return [chance.choice(WORDS) for _ in range(length)]
+
+
+@pytest.fixture
+def resembling(corpus: Registry) -> Registry:
+    """Pairs of near-duplicates of which some are told to be of different origins, or under different licences."""
+
+    def texts(*added: str) -> list[dict[str, str]]:
+        return [
+            {"id": f"{name}-{len(added)}", "text": " ".join([*prose(ord(name[0])), *added])}
+            for name in ("origin", "license", "alike", "unknown", "spelt")
+        ]
+
+    by_license = {"origin": "MIT", "license": "MIT", "spelt": "cc-by 4.0"}
+    for row in (human := texts()):
+        row["license"] = by_license.get(row["id"].partition("-")[0], "")
+    corpus.add(human, Declared(origin=Origin.HUMAN, source="a"))
+    origins = {"origin": "model", "unknown": "unknown"}
+    licenses = {"license": "CC-BY-4.0", "spelt": "CC-BY-4.0", "origin": "MIT"}
+    for row in (other := texts("now")):
+        name = row["id"].partition("-")[0]
+        row |= {"origin": origins.get(name, "human"), "license": licenses.get(name, "")}
+    corpus.add(other, Declared(source="b"))
+    part = {"id": "part", "text": " ".join(prose(ord("a"))[:30]), "origin": "model"}
+    corpus.add([part], Declared(source="c"))
+    return corpus
+
+
+def test_near_duplicates_of_two_origins_or_licences_are_conflicts_and_others_are_not(resembling: Registry) -> None:
+    found = resembling.conflicts(near=Nearness(0.8))
+    assert (found["texts"], found["conflicts"]) == (0, [])
+    near = found["near"]
+    assert (near["pairs"], near["about"]) == (2, {"origin": 1, "license": 1})
+    assert [(row["origins"], row["pairs"]) for row in near["pairs_of_origins"]] == [
+        (["human", "model"], 1),
+        (["human", "mixed"], 0),
+        (["model", "mixed"], 0),
+    ]
+    items = [{text["documents"][0]["item"] for text in row["texts"]} for row in near["conflicts"]]
+    assert items == [{"origin-0", "origin-1"}, {"license-0", "license-1"}]
+    assert [row["about"] for row in near["conflicts"]] == [["origin"], ["license"]]
+    for row in near["conflicts"]:
+        assert row["jaccard"] == pytest.approx(56 / 57)
+        assert row["containment"] == 1
+        assert all(resembling.show(text["text"])[0]["item"] == text["documents"][0]["item"] for text in row["texts"])
+    assert resembling.conflicts(near=None)["near"] is None
+    assert len(resembling.conflicts(1, Nearness(0.8))["near"]["conflicts"]) == 1
+
+
+def test_a_model_text_that_stands_in_human_ones_is_a_conflict_where_containment_is_asked_for(
+    resembling: Registry,
+) -> None:
+    def conflicts(measure: Measure) -> list[set[str]]:
+        found = resembling.conflicts(near=Nearness(0.8, measure))["near"]["conflicts"]
+        return [{text["documents"][0]["item"] for text in row["texts"]} for row in found]
+
+    parts = [{"part", "alike-0"}, {"part", "alike-1"}]
+    assert [pair for pair in conflicts("either") if "part" in pair] == parts
+    assert [pair for pair in conflicts("containment") if "part" in pair] == parts
+    assert not [pair for pair in conflicts("jaccard") if "part" in pair]
+
+
+def test_texts_in_conflict_by_themselves_are_so_with_those_near_to_them_too(corpus: Registry) -> None:
+    words = prose(1)
+    corpus.add([{"text": " ".join(words)}, {"text": " ".join([*words, "now"])}], Declared(origin=Origin.HUMAN))
+    assert corpus.conflicts(near=Nearness(0.8))["near"]["pairs"] == 0
+    corpus.add([{"text": " ".join(words)}], Declared(origin=Origin.MODEL, generator="g", source="c"))
+    found = corpus.conflicts(near=Nearness(0.8))
+    assert (found["texts"], found["near"]["pairs"]) == (1, 1)
+
+
+def test_near_conflicts_are_shown_and_can_fail_and_are_passed_over_where_there_are_no_fingerprints(
+    resembling: Registry, tmp_path: Path
+) -> None:
+    resembling.close()
+
+    def conflicts(*arguments: str, registry: Path = resembling.path) -> Any:
+        return CliRunner().invoke(cli, ["--registry", str(registry), "audit", "conflicts", *arguments])
+
+    shown = conflicts("--fail-on", "near")
+    assert shown.exit_code == 3
+    assert "2 pairs of near-duplicates in conflict: 1 about origin, 1 about licences" in shown.stdout
+    assert [conflicts("--fail-on", finding).exit_code for finding in ("conflict", "any")] == [0, 3]
+    assert conflicts("--exact", "--fail-on", "any").exit_code == 0
+    assert json.loads(conflicts("--json", "--threshold", "99%").stdout)["near"]["pairs"] == 0
+    Registry.create(tmp_path / "plain.prov", fingerprint=None).close()
+    plain = conflicts("--json", registry=tmp_path / "plain.prov")
+    assert (plain.exit_code, json.loads(plain.stdout)["near"]) == (0, None)
+    assert "no near ones: this registry keeps no fingerprints" in plain.stderr
+    assert conflicts("--measure", "either", registry=tmp_path / "plain.prov").exit_code == 1
 
 
 # -- findings

@@ -140,6 +140,7 @@ NEEDS_REGISTRY = [
     ["audit", "conflicts"],
     ["audit", "licenses", "abcd"],
     ["audit", "stale"],
+    ["lookup", "rows.jsonl"],
 ]
 
 

@@ -142,6 +142,16 @@ def test_a_run_is_words_of_256_bytes_each_in_both_forms(length: int) -> None:
     assert_both_forms_agree([text, text + " " + text, "x " + text + "! x"], MinHashSpec(n=1))
 
 
+@pytest.mark.parametrize("gap", [1, 4000, 4090, 4096, 5000, 9000])
+def test_words_that_stand_far_apart_follow_one_another_all_the_same(gap: int) -> None:
+    """Whole pieces without a word in between or at the end, before and after there are enough for a shingle."""
+    few, more = "one two", "one two three four five six"
+    nothing = ("." * gap, "€" * gap, "\u0301" * gap)
+    texts = [a + empty + b for a in ("", few, more) for b in ("", few, more) for empty in nothing]
+    assert_both_forms_agree(texts, MinHashSpec(n=3))
+    assert_both_forms_agree(texts, MinHashSpec(n=8))
+
+
 @given(odd_text, st.integers(1, 9))
 def test_all_shingles_at_once_are_hashed_as_each_by_itself(text: str, n: int) -> None:
     assert hash_shingles(text, n).tolist() == [hash_shingle(shingle) for shingle in shingles(text, n)]

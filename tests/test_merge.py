@@ -145,6 +145,9 @@ KNOWN = {
         SELECT hex(digest), name, kind, text, number, flag, moment
         FROM annotation JOIN annotated_field USING (field_id) JOIN document USING (document_id)""",
     "holdout": "SELECT hex(digest), name FROM holdout JOIN text USING (text_id)",
+    "near_holdout": """
+        SELECT hex(digest) FROM near_holdout JOIN text USING (text_id)
+        WHERE text_id NOT IN (SELECT text_id FROM holdout)""",
     "withdrawal": "SELECT scope, value, reason, erased FROM withdrawal",
     "field": "SELECT name FROM field",
     "measurement": """

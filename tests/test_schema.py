@@ -1,5 +1,6 @@
 """What is no registry, or not this version's, is told so in one line and left alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -37,7 +38,7 @@ def test_a_registry_is_never_made_over_a_file(tmp_path: Path) -> None:
 
 
 def test_a_failed_creation_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(store: Store) -> None:
+    def fail(store: Store, settings: Mapping[str, str]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Store, "_migrate", fail)

@@ -50,6 +50,7 @@ def fill(held: Registry, folder: Path) -> None:
     held.add([{"id": f"e{n}", "text": f"exam {n}"} for n in range(4)], Declared(source="exams", origin=Origin.HUMAN))
     held.hold_out("test", where=Where.parse("id = 'e1'"))
     held.hold_out("exam", source="exams")
+    held.add([{"id": "n1", "text": "EXAM, 2!"}], Declared(source="near", origin=Origin.HUMAN))
     held.withdraw("h5", reason="asked")
     held.withdraw("h6", reason="asked", erase=True)
     strata = real_frac(0.5)
@@ -238,6 +239,8 @@ SLOW_CHANGES = [
     Change("annotation", "number", "number + 1", "batch "),
     Change("holdout", "name", "'exams'", "batch "),
     Change("holdout_source", "name", "'exams'", "batch "),
+    Change("near_holdout", "jaccard", "0.9", "batch "),
+    Change("near_holdout", "near_id", "(SELECT min(text_id) FROM holdout)", "batch "),
     Change("withdrawal", "reason", "'no reason'", "batch "),
     Change("withdrawal", "erased", "false", "no withdrawal erased it"),
     Change("erased", "row_digest", "sha256('x')", "batch "),
@@ -258,7 +261,8 @@ def test_one_changed_cell_is_found_and_named(shared: Registry, change: Change) -
 CHAINED = (
     *("batch", "text", "document", "declaration", "derivation", "source", "license", "tokenizer", "length", "model"),
     *("run", "mix", "mix_document", "mix_composition", "mix_parent", "field", "annotated_field", "annotation"),
-    *("holdout", "holdout_source", "withdrawal", "erased", "handed_out", "experiment", "measurement", "merged_batch"),
+    *("holdout", "holdout_source", "near_holdout", "withdrawal", "erased", "handed_out", "experiment", "measurement"),
+    "merged_batch",
 )
 
 
@@ -290,6 +294,8 @@ OTHER_VALUES = {
     "BIGINT": "(SELECT coalesce(max({0}) FILTER ({0} <> held.{0}), held.{0} + 1) FROM {1})",
     "INTEGER": "{0} + 1",
     "UBIGINT": "{0} + 1",
+    "UINTEGER[]": "{0} || [1::UINTEGER]",
+    "UBIGINT[]": "{0} || [1::UBIGINT]",
     "DOUBLE": "{0} + 0.5",
     "VARCHAR": "{0} || 'x'",
     "BLOB": "unhex(sha256({0}))",

@@ -7,16 +7,19 @@ import click
 
 from provenance.console import (
     MOST_ROWS,
+    Share,
     conclude,
     fail_on_option,
     json_option,
     plain,
+    progress,
     registry_option,
     show_json,
     show_line,
     show_table,
 )
 from provenance.origin import Generation
+from registry.commands.lookup import wanted_nearness
 
 
 @click.command()
@@ -309,26 +312,45 @@ def _show_impact(found: dict[str, Any]) -> None:
     "--limit", type=click.IntRange(1, MOST_ROWS), default=20, show_default=True, help="List this many at most."
 )
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
-@fail_on_option("conflict")
+@click.option("--exact", is_flag=True, help="Only documents of one text; needs no fingerprints.")
+@click.option("--threshold", type=Share(), help="Jaccard similarity of near texts.  [default: the registry's]")
+@click.option(
+    "--measure",
+    type=click.Choice(["jaccard", "containment", "either"]),
+    help="What is near: alike as a whole, one in the other, or either.  [default: jaccard]",
+)
+@fail_on_option("conflict", "near")
 @registry_option
 @json_option
-def conflicts(limit: int, everything: bool, fail_on: tuple[str, ...], registry: Path, as_json: bool) -> None:
-    """Find texts that are told to be of different origins, or to stand under different licences.
+def conflicts(
+    limit: int,
+    everything: bool,
+    exact: bool,
+    threshold: float | None,
+    measure: str | None,
+    fail_on: tuple[str, ...],
+    registry: Path,
+    as_json: bool,
+) -> None:
+    """Find texts, the same or near, that are told to be of different origins, or to stand under different licences.
 
     An unknown origin or the lack of a licence contradicts nothing, and spellings of one licence do not differ. What
-    was declared of one document at different times is its history, which prov show tells.
+    was declared of one document at different times is its history, which prov show tells. --fail-on conflict counts
+    the same texts, --fail-on near pairs of near ones.
 
     Example:  prov audit conflicts --fail-on conflict
     """
     from registry.registry import Registry
 
     with Registry.open(registry, read_only=True) as held:
-        found = held.conflicts(None if everything else limit)
+        near = wanted_nearness(held, "jaccard", exact, threshold, measure)
+        with progress(None, "pairs judged") as advance:
+            found = held.conflicts(None if everything else limit, near, advance)
     if as_json:
         show_json(found)
     else:
         _show_conflicts(found)
-    conclude({"conflict": found["texts"]}, fail_on)
+    conclude({"conflict": found["texts"], "near": found["near"]["pairs"] if found["near"] else 0}, fail_on)
 
 
 def _show_conflicts(found: dict[str, Any]) -> None:
@@ -344,6 +366,28 @@ def _show_conflicts(found: dict[str, Any]) -> None:
         for said in row["documents"]:
             _show_saying(said)
     if more := found["texts"] - len(found["conflicts"]):
+        click.echo(f"and {more:,} more: --all lists them")
+    if found["near"]:
+        _show_near_conflicts(found["near"])
+
+
+def _show_near_conflicts(found: dict[str, Any]) -> None:
+    about = found["about"]
+    click.echo(
+        f"{found['pairs']:,} pairs of near-duplicates in conflict: {about['origin']:,} about origin, "
+        f"{about['license']:,} about licences"
+    )
+    for pair in found["pairs_of_origins"]:
+        if pair["pairs"]:
+            click.echo(f"{' and '.join(pair['origins'])}: {pair['pairs']:,} pairs")
+    for row in found["conflicts"]:
+        measured = f"jaccard {plain(row['jaccard'])}, containment {plain(row['containment'])}"
+        click.echo(f"near, {' and '.join(row['about'])}, {measured}:")
+        for text in row["texts"]:
+            click.echo(f"  text {text['text'][:12]}: {_excerpt(text['excerpt'])}")
+            for said in text["documents"]:
+                _show_saying(said)
+    if more := found["pairs"] - len(found["conflicts"]):
         click.echo(f"and {more:,} more: --all lists them")
 
 

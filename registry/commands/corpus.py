@@ -81,6 +81,7 @@ def _column_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--redeclare", is_flag=True, help="Let a known document be declared anew.")
 @click.option("--commit-each-file", is_flag=True, help="One batch a file; finished files are passed over next time.")
 @click.option("--dry-run", is_flag=True, help="Check everything, keep nothing.")
+@click.option("--near", type=click.Choice(["report"]), help="Tell which new texts are near-duplicates; remove none.")
 @_column_options
 @registry_option
 @json_option
@@ -102,6 +103,7 @@ def ingest(
     redeclare: bool,
     commit_each_file: bool,
     dry_run: bool,
+    near: Any,
     registry: Path,
     as_json: bool,
     **columns: str | None,
@@ -148,6 +150,7 @@ def ingest(
                 redeclare=redeclare,
                 commit_each_file=commit_each_file,
                 dry_run=dry_run,
+                near=near,
                 progress=advance,
                 meter=meter,
             )
@@ -163,6 +166,27 @@ def ingest(
         show_json(result.summary() | {"dry_run": dry_run})
     else:
         click.echo(_ingested(result.summary(), dry_run))
+        if result.near:
+            _show_arrivals(result.near.summary())
+
+
+def _show_arrivals(found: dict[str, Any], most: int = 20) -> None:
+    click.echo(f"{found['pairs']:,} pairs are near-duplicates, of {found['texts']:,} new texts")
+    for row in found["origins"]:
+        click.echo(f"{row['pairs']:,} pairs: {row['origin']}, near to {row['near_to']}")
+    if found["pairs"]:
+        show_table(
+            [
+                {"jaccard": row["jaccard"], "containment": row["containment"]}
+                | {name: row["new"][name] for name in ("id", "origin", "source")}
+                | {"near to": row["near_to"]["id"]}
+                | {f"its {name}": row["near_to"][name] for name in ("origin", "source")}
+                | {"its digest": row["near_to"]["document"][:12], "new": "both" if row["both_new"] else "one"}
+                for row in found["listed"][:most]
+            ]
+        )
+    if more := found["pairs"] - min(most, len(found["listed"])):
+        say(f"and {more:,} more pairs: --json tells the first {found['limit']:,}")
 
 
 def _ingested(counts: dict[str, int], dry_run: bool) -> str:
@@ -176,6 +200,7 @@ def _ingested(counts: dict[str, int], dry_run: bool) -> str:
         "rejected": "bad rows left out",
         "withdrawn": "left out as withdrawn",
         "held_out": "of held-out texts",
+        "near_held_out": "near to held-out texts",
         "parents_missing": "parents not held here",
         "learnt": "models, mixes and runs learnt",
         "skipped_files": "finished files passed over",

@@ -206,6 +206,8 @@ def _show_dedup(found: dict[str, Any]) -> None:
         click.echo()
         click.echo(f"{cluster['documents']:,} documents, the first survives by its {cluster['why']}:")
         show_table([_member_row(row) for row in cluster["members"]])
+        if more := cluster["documents"] - len(cluster["members"]):
+            click.echo(f"and {more:,} more like these")
     if more := found["clusters"] - len(found["listed"]):
         say(f"{more:,} more clusters; --all lists them, --parquet FILE writes them")
 

@@ -47,8 +47,9 @@ def hold_out(
 ) -> None:
     """Keep texts out of every later mix, and all that descends from them, for a test that no model has seen.
 
-    It is the text that is held out: a document that brings it again later is not drawn either, nor what was made of
-    it, nor what a model wrote that learnt from it. A text has one name: those held out under another stay there.
+    It is the text that is held out: a document that brings it again later is not drawn either, nor one whose text is
+    near to it, nor what was made of them, nor what a model wrote that learnt from them. A text has one name: those held
+    out under another stay there.
 
     Example:  prov hold-out --frac 0.05 --seed 1 --name test
     """
@@ -64,13 +65,19 @@ def hold_out(
     parts = [
         f"{found.added:,} texts {'would be ' if dry_run else ''}held out as {name}, of {found.documents:,} documents"
     ]
+    parts += [f"{found.near:,} texts near to them are kept out too"] if found.near else []
     parts += [f"{found.known:,} were before"] if found.known else []
     parts += [f"{found.elsewhere:,} stay held out under another name"] if found.elsewhere else []
     click.echo("; ".join(parts))
+    if found.near is None:
+        say(
+            "near-duplicates were not looked for, since not all texts have fingerprints: prov fingerprint rebuild "
+            "makes them, and then keeps out what is near to held-out texts"
+        )
     if found.mixes:
         say(
-            f"{len(found.mixes):,} mixes hold them, or what was made of them, and {len(found.models):,} models learnt "
-            "so: prov audit contamination lists them"
+            f"{len(found.mixes):,} mixes hold them, near ones, or what was made of them, and {len(found.models):,} "
+            "models learnt so: prov audit contamination lists them"
         )
 
 
@@ -155,7 +162,7 @@ def _show_erasure(erasure: "Erasure", dry_run: bool) -> None:
 @registry_option
 @json_option
 def contamination(mix: str | None, fail_on: tuple[str, ...], registry: Path, as_json: bool) -> None:
-    """Find held-out texts, and what descends from them, in the mixes that were drawn (or in MIX), and who learnt so.
+    """Find held-out texts, near ones, and what descends from them, in all mixes (or in MIX), and who learnt so.
 
     Example:  prov audit contamination --fail-on contaminated
     """
@@ -171,12 +178,15 @@ def contamination(mix: str | None, fail_on: tuple[str, ...], registry: Path, as_
 
 
 def _show_contamination(found: dict[str, Any]) -> None:
-    names = ", ".join(f"{row['texts']:,} as {row['name']}" for row in found["held_out"])
+    names = ", ".join(
+        f"{row['texts']:,} as {row['name']}" + (f" ({row['near']:,} near to them)" if row["near"] else "")
+        for row in found["held_out"]
+    )
     click.echo(f"texts held out: {names or 'none'}")
     if found["mixes"]:
         show_table(
             [row | {"mix": row["mix"][:12], "names": ", ".join(row["names"]) or None} for row in found["mixes"]],
-            ["mix", "names", "documents", "held_out", "descended", "made_at"],
+            ["mix", "names", "documents", "held_out", "near", "descended", "made_at"],
         )
     for row in found["models"]:
         generation = Generation(row["generation"], row["generation_exact"])

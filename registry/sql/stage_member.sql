@@ -15,7 +15,7 @@ WITH placed AS (
     JOIN clustered USING (text_id)
     WINDOW of_cluster AS (PARTITION BY cluster_id ORDER BY standing)
 )
-SELECT cluster_id, document_id, text_id, standing, jaccard, containment, members, place = 1 AS survives,
+SELECT cluster_id, document_id, text_id, standing, jaccard, containment, members, place, place = 1 AS survives,
        first_value(before_next) OVER of_cluster AS why, first_value(digest) OVER of_cluster AS survivor
 FROM placed
 WHERE members > 1

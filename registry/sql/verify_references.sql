@@ -70,6 +70,12 @@ WITH reference AS (
     UNION ALL
     SELECT 'holdout_source.batch_id', batch_id, 'batch' FROM holdout_source WHERE batch_id NOT IN (SELECT batch_id FROM batch)
     UNION ALL
+    SELECT 'near_holdout.text_id', text_id, 'text' FROM near_holdout WHERE text_id NOT IN (SELECT text_id FROM text)
+    UNION ALL
+    SELECT 'near_holdout.near_id', near_id, 'holdout' FROM near_holdout WHERE near_id NOT IN (SELECT text_id FROM holdout)
+    UNION ALL
+    SELECT 'near_holdout.batch_id', batch_id, 'batch' FROM near_holdout WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
     SELECT 'withdrawal.batch_id', batch_id, 'batch' FROM withdrawal WHERE batch_id NOT IN (SELECT batch_id FROM batch)
     UNION ALL
     SELECT 'erased.batch_id', batch_id, 'batch' FROM erased WHERE batch_id NOT IN (SELECT batch_id FROM batch)

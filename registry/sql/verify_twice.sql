@@ -45,6 +45,8 @@ WITH twice AS (
     UNION ALL
     SELECT 'annotated_field.name', name FROM annotated_field GROUP BY name HAVING count(*) > 1
     UNION ALL
+    SELECT 'near_holdout.text_id', text_id::VARCHAR FROM near_holdout GROUP BY text_id HAVING count(*) > 1
+    UNION ALL
     SELECT 'merged_batch.digest', registry || ', ' || lower(hex(digest))[1:12] FROM merged_batch GROUP BY registry, digest HAVING count(*) > 1
     UNION ALL
     SELECT 'experiment.experiment_id', experiment_id::VARCHAR FROM experiment GROUP BY experiment_id HAVING count(*) > 1

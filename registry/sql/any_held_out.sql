@@ -1,0 +1,2 @@
+-- any_held_out: whether any text is held out.
+SELECT EXISTS (FROM holdout)

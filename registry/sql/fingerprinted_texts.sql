@@ -1,0 +1,2 @@
+-- fingerprinted_texts: the texts that have a fingerprint.
+SELECT text_id FROM fingerprint
