@@ -200,7 +200,7 @@ def _draw(store: Store, spec: MixSpec, record: bool, texts_of: Store | None) -> 
             held, alike, excluded = _take_stock(store, spec)
             skips = [stratum.skip for stratum in spec.strata]
             stock = [max(0, counts.of(spec.unit) - skip) for counts, skip in zip(held, skips, strict=True)]
-            wanted = quotas(spec, stock, excluded["unknown"] + excluded["mixed"], excluded["license_unknown"])
+            wanted = quotas(spec, stock, excluded)
             reached = [
                 (quota and quota + skip, there + skip) for quota, there, skip in zip(wanted, stock, skips, strict=True)
             ]

@@ -4,10 +4,11 @@ Nothing here touches a database: a spec is both the request and the record of it
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, lcm
+from types import MappingProxyType
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -244,33 +245,34 @@ class Shortfall(ProvError):
         best: int,
         spec: MixSpec,
         repeats: int | None,
-        excluded: int,
-        unlicensed: int = 0,
+        excluded: Mapping[str, int],
     ) -> None:
         self.stratum, self.wanted, self.held, self.best, self.unit = stratum, wanted, held, best, spec.unit
         flag = "--docs" if spec.unit == "documents" else f"--{spec.unit}"
         mends = [f"use {flag} {best}"] if best else []
         mends += [f"allow --max-repeats {repeats}"] if repeats else []
         repeated = f", {held * spec.max_repeats:,} with repeats" if spec.max_repeats > 1 and held else ""
-        if excluded and not held:
-            repeated = f" and leaves out {excluded:,} documents of unknown or mixed origin"
+        if (unsure := excluded.get("unknown", 0) + excluded.get("mixed", 0)) and not held:
+            repeated = f" and leaves out {unsure:,} documents of unknown or mixed origin"
             mends += ["say with --unknown and --mixed what those count as"]
-        if unlicensed:
+        if unlicensed := excluded.get("license_unknown"):
             repeated += f" and leaves out {unlicensed:,} documents for which no licence is known"
             mends += ["take those with --unknown-license keep"]
+        if duplicates := excluded.get("duplicate"):
+            repeated += f" and leaves out {duplicates:,} documents as duplicates"
+            mends += ["let sources lose less with --max-loss, or keep others with --keep"]
         super().__init__(
             f"the mix needs {wanted:,} {spec.unit} of {stratum}, the registry holds {held:,}{repeated} "
             f"(the most at these shares is {best:,} {spec.unit}): {', '.join([*mends, ''])}or ask for other shares"
         )
 
 
-def quotas(spec: MixSpec, stock: Sequence[int], excluded: int = 0, unlicensed: int = 0) -> list[int]:
+def quotas(spec: MixSpec, stock: Sequence[int], excluded: Mapping[str, int] = MappingProxyType({})) -> list[int]:
     """The quotas of a spec, checked against what there is.
 
     Args:
         stock: what each stratum holds in the spec's unit, each document once.
-        excluded: how many documents a policy leaves out, for the message.
-        unlicensed: how many are left out because no licence is known for them, for the message too.
+        excluded: how many documents are left out for which reason, for the message.
     Raises:
         Shortfall: a stratum has less than its quota, or the largest mix would be empty.
     """
@@ -280,7 +282,7 @@ def quotas(spec: MixSpec, stock: Sequence[int], excluded: int = 0, unlicensed: i
     wanted = allocate(spec, size) if size else [ceil(stratum.share) for stratum in spec.strata]
     for stratum, quota, held in zip(spec.strata, wanted, stock, strict=True):
         if quota > held * spec.max_repeats:
-            raise Shortfall(stratum, quota, held, best, spec, _repeats(wanted, stock), excluded, unlicensed)
+            raise Shortfall(stratum, quota, held, best, spec, _repeats(wanted, stock), excluded)
     return wanted
 
 

@@ -17,7 +17,7 @@ import click
 import pyarrow.parquet as pq
 import pytest
 
-from provenance.cli import COMMANDS, cli, main
+from provenance.cli import COMMANDS, GROUPS, cli, main
 from provenance.console import Size
 from registry import Declared, Registry
 from registry.audit import KINDS
@@ -141,13 +141,14 @@ NEEDS_REGISTRY = [
     ["audit", "licenses", "abcd"],
     ["audit", "stale"],
     ["lookup", "rows.jsonl"],
+    ["fingerprint", "status"],
+    ["fingerprint", "rebuild"],
+    ["dedup"],
 ]
 
 
 def test_each_command_that_needs_a_registry_is_tried_without_one() -> None:
-    tried = {
-        " ".join(arguments[:2]) if arguments[0] in ("record", "audit") else arguments[0] for arguments in NEEDS_REGISTRY
-    }
+    tried = {" ".join(arguments[: 1 + (arguments[0] in GROUPS)]) for arguments in NEEDS_REGISTRY}
     assert tried == set(COMMANDS) - {"init", "simulate", "report"}
 
 
@@ -251,7 +252,7 @@ def test_mix_prints_the_json_that_others_read(prov: Prov, filled: Path) -> None:
         ("model", 1, 36),
     ]
     assert mix["excluded"] == dict.fromkeys(
-        ["unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown"], 0
+        ["unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown", "duplicate"], 0
     )
 
 
@@ -613,3 +614,92 @@ def test_the_done_line_of_a_person_who_copies_it(prov: Prov, tmp_path: Path) -> 
     assert digests[2] == digests[5] != digests[0]
     with Registry.open(tmp_path / "a.prov", read_only=True) as held:
         assert len(held.list("mixes")) == 2
+
+
+# -- near-duplicates
+
+
+@pytest.fixture
+def doubled(prov: Prov, tmp_path: Path) -> Prov:
+    """A registry of three human texts, and of a model's copy of the first with a word more."""
+    words = "the ferry was late again so we counted gulls on the pier and ate what was left of the bread until dusk"
+    rows = [
+        {"id": "first", "text": words, "origin": "human", "source": "blog"},
+        {"id": "other", "text": "nothing like it at all", "origin": "human", "source": "blog"},
+        {"id": "third", "text": "and one more of its own kind", "origin": "human", "source": "blog"},
+        {"id": "copy", "text": f"{words} came", "origin": "model", "generator": "gpt", "source": "crawl"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    prov("init")
+    prov("ingest", "rows.jsonl")
+    return prov
+
+
+def test_dedup_tells_each_member_and_who_survives(doubled: Prov) -> None:
+    done = doubled("dedup", "--max-loss", "100%")
+    assert "1 pairs of texts are near: human and model" in done.stdout
+    assert "1 clusters of 2 documents: 1 would be left out, keeping human" in done.stdout
+    assert "2 documents, the first survives by its origin:" in done.stdout
+    survivor, copy = (line.split() for line in done.stdout.splitlines()[-2:])
+    assert (survivor[:2], copy[:2]) == (["+", "first"], ["–", "copy"])
+
+
+def test_dedup_spares_a_source_that_would_lose_too_much_and_says_so(doubled: Prov) -> None:
+    done = doubled("dedup", "--max-loss", "20%")
+    assert "source crawl would lose 1 of 1 documents (100.0%), more than 20%: it keeps them all" in done.stderr
+    assert "0 would be left out" in done.stdout
+
+
+def test_dedup_prints_json_and_writes_parquet(doubled: Prov, tmp_path: Path) -> None:
+    done = doubled("dedup", "--max-loss", "1", "--json", "--parquet", "members.parquet")
+    found = json.loads(done.stdout)
+    assert (found["clusters"], found["duplicates"], found["near"]["measure"]) == (1, 1, "jaccard")
+    table = pq.read_table(tmp_path / "members.parquet")
+    assert table.column("id").to_pylist() == ["first", "copy"]
+    assert table.column("survives").to_pylist() == [True, False]
+
+
+def test_dedup_never_writes_over_the_registry(doubled: Prov) -> None:
+    doubled("dedup", "--parquet", "corpus.prov", code=1)
+    doubled("verify")
+
+
+@pytest.mark.parametrize("share", ["0.2.1", "120%", "-1", "nan", "x"])
+def test_a_share_that_is_none_is_a_usage_error(doubled: Prov, share: str) -> None:
+    assert (
+        "is no share: wanted a number from 0 to 1, or percent such as 20%"
+        in doubled("dedup", "--max-loss", share, code=2).stderr
+    )
+
+
+def test_a_mix_leaves_out_duplicates_and_says_how_many(doubled: Prov) -> None:
+    arguments = ["mix", "--ratio", "source:blog=0.5,source:crawl=0.5", "--docs", "2"]
+    refused = doubled(*arguments, "--dedup", "near", "--max-loss", "1", code=1).stderr
+    assert "the registry holds 0 and leaves out 1 documents as duplicates" in refused
+    done = doubled(*arguments, "--dedup", "near")
+    assert "crawl would lose 1 of 1 documents as duplicates, more than --max-loss: it keeps them all" in done.stderr
+    assert "--keep says what --dedup keeps" in doubled(*arguments, "--keep", "longest", code=2).stderr
+
+
+def test_fingerprints_are_told_left_out_and_made_later(prov: Prov, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "some words of a text"}\n')
+    prov("init", "--no-fingerprint")
+    prov("ingest", "rows.jsonl", "--origin", "human")
+    assert "keeps no fingerprints" in prov("fingerprint", "status").stderr
+    assert "this registry keeps no fingerprints: make them with" in prov("dedup", code=1).stderr
+    assert prov("dedup", "--exact").stdout.startswith("1 documents of 1 texts")
+    assert prov("fingerprint", "rebuild", "--threshold", "70%").stdout.startswith("1 fingerprints made, of 128 perm")
+    told = json.loads(prov("fingerprint", "status", "--json").stdout)
+    assert (told["spec"]["threshold"], told["fingerprints"], told["missing"]) == (0.7, 1, 0)
+    assert json.loads(prov("fingerprint", "rebuild", "--json").stdout)["fingerprints"] == 0
+
+
+def test_a_registry_is_made_with_the_fingerprints_asked_for(prov: Prov) -> None:
+    prov("init", "a.prov", "--threshold", "0.6", "--shingle", "3", "--permutations", "64")
+    spec = json.loads(prov("--registry", "a.prov", "fingerprint", "status", "--json").stdout)["spec"]
+    assert (spec["threshold"], spec["n"], spec["num_perm"]) == (0.6, 3, 64)
+    assert (
+        "--no-fingerprint leaves nothing to say"
+        in prov("init", "b.prov", "--no-fingerprint", "--shingle", "3", code=2).stderr
+    )
+    assert "64 permutations of seed 1" in prov("--registry", "a.prov", "stats").stdout

@@ -21,7 +21,7 @@ from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry import Declared, MixSpec, Registry, Stratum, ratio, real_frac
 from registry.candidates import KINDS
-from registry.draw import SURELY, Drawn, Overlap
+from registry.draw import REASONS, SURELY, Drawn, Overlap
 from registry.mix import Shortfall, Unit, allocate, place, round_keys
 from registry.where import UnknownField, Where
 
@@ -561,7 +561,7 @@ def test_policies_say_what_unknown_and_mixed_count_as(
 ) -> None:
     drawn = filled.mix(spec_for(0.5, size=10, **policies), dry_run=True)
     assert [counts.documents for counts in drawn.held] == held
-    assert drawn.excluded == {**excluded, "withdrawn": 0, "held_out": 0, "license": 0, "license_unknown": 0}
+    assert drawn.excluded == dict.fromkeys(REASONS, 0) | excluded
 
 
 def test_what_counts_as_human_is_still_reported_as_unknown(filled: Registry) -> None:
@@ -710,14 +710,7 @@ def test_the_summary_has_the_shape_that_the_design_promises(filled: Registry) ->
         ("origin = 'model'", 0.9, 90),
     ]
     assert summary["strata"][0]["held"]["documents"] == HUMANS
-    assert summary["excluded"] == {
-        "unknown": 20,
-        "mixed": 10,
-        "withdrawn": 0,
-        "held_out": 0,
-        "license": 0,
-        "license_unknown": 0,
-    }
+    assert summary["excluded"] == dict.fromkeys(REASONS, 0) | {"unknown": 20, "mixed": 10}
     assert MixSpec.model_validate(summary["spec"]) == drawn.spec
 
 
