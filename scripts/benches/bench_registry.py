@@ -19,6 +19,7 @@ from measure import ROOT, Run, best, machine, peer, peer_python, table
 from synthetic import make_registry
 
 from provenance.console import Size
+from provenance.fingerprint import DEFAULT
 from registry import Declared, Export, MixSpec, Registry, real_frac
 
 HEADER = ("what", "prov", "beside", "ratio", "asked for")
@@ -51,10 +52,10 @@ def bare_ingest(path: str, target: str) -> float:
     return time.perf_counter() - start
 
 
-def prov_ingest(path: str, target: str) -> float:
+def prov_ingest(path: str, target: str, fingerprint: bool = True) -> float:
     """`prov ingest` of a file into an empty registry, until it is closed."""
     Path(target).unlink(missing_ok=True)
-    Registry.create(target).close()
+    Registry.create(target, fingerprint=DEFAULT if fingerprint else None).close()
     start = time.perf_counter()
     with Registry.open(target) as held:
         held.ingest([path])
@@ -68,9 +69,11 @@ def ingest(folder: Path, rows: int, rounds: int, words: str) -> Iterator[list[st
     write_rows(part, rows // 4, words)
     bare = best(rounds, bare_ingest, str(whole), str(folder / "bare.db"))
     prov = best(rounds, prov_ingest, str(whole), str(folder / "ingested.prov"))
+    plain = best(rounds, prov_ingest, str(whole), str(folder / "plain.prov"), False)
     small = best(1, prov_ingest, str(part), str(folder / "part.prov"))
     size = whole.stat().st_size / rows
-    yield row(f"ingest {rows:,} documents of {size:.0f} bytes", prov, bare, "≤ 2")
+    yield row(f"ingest {rows:,} documents of {size:.0f} bytes, without fingerprints", plain, bare, "≤ 2")
+    yield row("with fingerprints, beside without", prov, plain, "≤ 2")
     yield [
         f"memory of it, and of {rows // 4:,} documents",
         f"{prov.peak_mb:,.0f} MB, {small.peak_mb:,.0f} MB",

@@ -1,4 +1,4 @@
-"""The most memory that this process held. `ru_maxrss` would tell what the process that began it held, if that was more."""
+"""The most memory that this process held; `ru_maxrss` would tell that of the process that began it, if it was more."""
 
 import re
 from pathlib import Path

@@ -12,7 +12,7 @@ from pyarrow import parquet
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 from provenance.fingerprint import hash32_shingle, shingles
 
-texts = parquet.read_table(sys.argv[1]).column("text").to_pylist()[: int(sys.argv[2])]
+texts = next(parquet.ParquetFile(sys.argv[1]).iter_batches(int(sys.argv[2]), columns=["text"])).column(0).to_pylist()
 start = time.perf_counter()
 sketches = MinHash.bulk((shingles(text, 5) for text in texts), num_perm=128, hashfunc=hash32_shingle)
 index = MinHashLSH(num_perm=128, params=(18, 7))

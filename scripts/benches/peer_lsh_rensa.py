@@ -9,7 +9,7 @@ from peak import peak_mb
 from pyarrow import parquet
 from rensa import RMinHash, RMinHashLSH
 
-texts = parquet.read_table(sys.argv[1]).column("text").to_pylist()[: int(sys.argv[2])]
+texts = next(parquet.ParquetFile(sys.argv[1]).iter_batches(int(sys.argv[2]), columns=["text"])).column(0).to_pylist()
 find_words = re.compile(r"\w+").findall
 
 
