@@ -325,7 +325,7 @@ def test_the_members_are_told_whole_as_a_table(corpus: Registry) -> None:
     assert table.column("survives").to_pylist() == [True, False]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6), st.sampled_from(KEEPS), st.sampled_from(["jaccard", "containment", "either"]))
 def test_whatever_there_is_each_duplicate_is_near_to_the_one_that_stands_for_it(
     empty: Path, tmp_path: Path, seed: int, keep: Any, measure: Any

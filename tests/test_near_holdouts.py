@@ -358,7 +358,7 @@ def variants(draw: st.DrawFn) -> list[str]:
     return made
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=variants(), share=st.floats(0.1, 0.6), seed=st.integers(0, 2**32))
 def test_no_mix_holds_what_brute_force_finds_to_be_near_to_a_held_out_text(
     empty: Path, tmp_path: Path, texts: list[str], share: float, seed: int

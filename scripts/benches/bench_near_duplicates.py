@@ -1,6 +1,6 @@
 """Near-duplicates of a growing registry, phase by phase, beside the LSH indexes of datasketch and rensa.
 
-scripts/bench near-duplicates [--quick] [--documents N] [--sample N]
+scripts/bench near-duplicates [--quick] [--documents N] [--sample N] [--made-up N]
 """
 
 import json
@@ -86,8 +86,14 @@ def row(name: str, found: dict[str, Any], scaled_to: int = 0) -> list[str]:
 @click.option("--quick", is_flag=True, help="Small numbers: whether it runs.")
 @click.option("--documents", type=Size(), default="1M", show_default=True, help="The largest registry.")
 @click.option("--sample", type=Size(), default="50K", show_default=True, help="What the peers are given.")
-def main(quick: bool, documents: int, sample: int) -> None:
+@click.option("--made-up", type=Size(), help="Instead: candidates of so many made-up fingerprints.")
+def main(quick: bool, documents: int, sample: int, made_up: int | None) -> None:
     """Measure near-duplicates, and print tables in Markdown."""
+    if made_up:
+        with tempfile.TemporaryDirectory(dir=ROOT / ".bench") as name:
+            found = peer(Path(sys.executable), str(HERE / "near_made_up.py"), f"{name}/made-up.prov", str(made_up))
+        print(f"{machine()}\n\n{json.dumps(found)}")
+        return
     if quick:
         documents, sample = 20_000, 5_000
     sizes = [size for size in (10_000, 30_000, 100_000, 300_000, 1_000_000) if size < documents] + [documents]

@@ -1,15 +1,12 @@
 """Near-duplicate candidates of a column of texts by rensa's LSH. Runs in the peer's environment."""
 
-import json
 import re
 import sys
-import time
+from collections.abc import Sequence
 
-from peak import peak_mb
-from pyarrow import parquet
+import lsh
 from rensa import RMinHash, RMinHashLSH
 
-texts = next(parquet.ParquetFile(sys.argv[1]).iter_batches(int(sys.argv[2]), columns=["text"])).column(0).to_pylist()
 find_words = re.compile(r"\w+").findall
 
 
@@ -21,20 +18,13 @@ def sketch_of(text: str) -> RMinHash:
     return sketch
 
 
-start = time.perf_counter()
-sketches = list(map(sketch_of, texts))
-index = RMinHashLSH(threshold=0.8, num_perm=128, num_bands=16)
-for number, sketch in enumerate(sketches):
-    index.insert(number, sketch)
-indexed = time.perf_counter()
-pairs = {
-    (min(number, other), max(number, other))
-    for number, sketch in enumerate(sketches)
-    for other in index.query(sketch)
-    if other != number
-}
-queried = time.perf_counter()
-near = sum(sketches[one].jaccard(sketches[other]) >= 0.8 for one, other in pairs)
-told = {"documents": len(texts), "index": indexed - start, "candidates": queried - indexed}
-told |= {"verification": time.perf_counter() - queried, "candidate_pairs": len(pairs), "near_pairs": near}
-print(json.dumps(told | {"peak_mb": peak_mb()}))
+def indexed(sketches: Sequence[RMinHash]) -> RMinHashLSH:
+    """An index with the bands that come nearest to those that prov keeps."""
+    index = RMinHashLSH(threshold=0.8, num_perm=128, num_bands=16)
+    for number, sketch in enumerate(sketches):
+        index.insert(number, sketch)
+    return index
+
+
+texts = lsh.texts(*sys.argv[1:])
+lsh.measure(texts, lambda: list(map(sketch_of, texts)), indexed)
