@@ -469,8 +469,10 @@ def _room(n: int) -> Room:
 
 
 def _share_out(work: Callable[[int, int], Any], parts: Sequence[tuple[int, int]]) -> list[Any]:
+    if len(parts) <= 1:
+        return [work(*part) for part in parts]
     with ThreadPoolExecutor(_processors()) as workers:
-        return list(workers.map(work, *zip(*parts, strict=True))) if parts else []
+        return list(workers.map(work, *zip(*parts, strict=True)))
 
 
 def _parts(count: int) -> list[tuple[int, int]]:

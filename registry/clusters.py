@@ -126,7 +126,7 @@ class _Pairs:
         texts = self.store.ask_table("deduped_texts")
         seek_among(self.texts_of, made, texts)
         judged = find_near(self.texts_of, made, self.near, progress=self.progress)
-        self._bring(self.texts_of.ask_table("near_pairs"))
+        self._bring()
         return judged
 
     def all(self) -> pa.Table:
@@ -135,14 +135,15 @@ class _Pairs:
     def judge(self, left: Integers, right: Integers) -> None:
         """Judge more pairs, given the ids of their texts."""
         assert self.near
-        known = len(self.texts_of.ask_table("near_pairs"))
+        if self.texts_of is not self.store:
+            self.texts_of.run("stage_near")  # what is there was brought before
         named = pa.table({"left_id": np.minimum(left, right), "right_id": np.maximum(left, right)})
         judge_pairs(self.texts_of, wanted_sketcher(self.texts_of), self.near, named, self.progress)
-        self._bring(self.texts_of.ask_table("near_pairs").slice(known))
+        self._bring()
 
-    def _bring(self, rows: pa.Table) -> None:
+    def _bring(self) -> None:
         if self.texts_of is not self.store:
-            self.store.insert("near", rows)
+            self.store.insert("near", self.texts_of.ask_table("near_pairs"))
 
 
 # -- clusters

@@ -84,11 +84,16 @@ def wanted_sketcher(store: Store) -> Sketcher:
     found = sketcher(store)
     if not found:
         raise NoFingerprints
-    if store.setting("texts"):
-        raise ProvError(f"{store.path} is a copy made without its texts: ask the registry that it was made from")
+    refuse_bare(store)
     if missing := store.ask_records("count_fingerprints")[0]["missing"]:
         raise ProvError(f"{missing:,} texts have no fingerprint yet: make them with `prov fingerprint rebuild`")
     return found
+
+
+def refuse_bare(store: Store) -> None:
+    """Refuse a copy that was made without its texts: no fingerprint can be made of them, nor any pair judged."""
+    if store.setting("texts"):
+        raise ProvError(f"{store.path} is a copy made without its texts: ask the registry that it was made from")
 
 
 def keep_by(store: Store, spec: MinHashSpec) -> None:
@@ -134,7 +139,10 @@ def rebuild(store: Store, spec: MinHashSpec, anew: bool = False, progress: Progr
         anew: make all of them all the same.
     Returns:
         How many were made.
+    Raises:
+        ProvError: it is a copy without texts, whose fingerprints would be gone.
     """
+    refuse_bare(store)
     held = sketcher(store)
     with store.transaction():
         if anew or not held or held.spec != spec:

@@ -486,10 +486,14 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(path), read_only=read_only, config=CONFIG)
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout, among the data
         return connection
-    except duckdb.IOException as error:
-        raise _translate(path, str(error)) from None
-    except duckdb.Error as error:
-        raise ProvError(f"cannot open {path}: {_first_line(error)}") from None
+    except (duckdb.Error, RuntimeError) as error:
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
+        if isinstance(error, duckdb.IOException):
+            raise _translate(path, str(error)) from None
+        if isinstance(error, duckdb.Error):
+            raise ProvError(f"cannot open {path}: {_first_line(error)}") from None
+        raise
 
 
 def _is_database(path: Path) -> bool:

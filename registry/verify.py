@@ -439,7 +439,7 @@ def _tell_difference(act: Act, mix: Held, what: str) -> None:
         "what its filter names was erased since": _names_metadata(mix)
         and act.store.ask_value("erased_since", batch_id=mix.seen_batch_id),
         "texts among which it looked for near-duplicates were erased since": _looks_for_near(mix)
-        and act.store.ask_value("erased_since", batch_id=mix.seen_batch_id),
+        and act.store.ask_value("texts_erased_since", batch_id=mix.seen_batch_id),
         "the fingerprints by which it looked for near-duplicates are others now": _looks_for_near(mix)
         and not _has_sketch(act, mix),
     }

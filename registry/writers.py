@@ -26,7 +26,7 @@ from registry import carry
 from registry.card import dataset_card
 from registry.handed_out import Kind, hand_out
 from registry.lineage import find_manifest, trace
-from registry.readers import COMPRESSION
+from registry.readers import COMPRESSION, Input
 from registry.schema import question
 from registry.store import Progress, Store, silent
 
@@ -246,6 +246,12 @@ def refuse_registry(store: Store, path: Path) -> None:
     """Let nothing take the place of the registry itself."""
     if store.is_at(path):
         raise ProvError(f"{path} is this very registry: name another file to write into")
+
+
+def refuse_input(inputs: Iterable[Input], path: Path) -> None:
+    """Let nothing take the place of a file that is read."""
+    if path.exists() and any(input.path.exists() and input.path.samefile(path) for input in inputs):
+        raise ProvError(f"{path} is one of the files to read: name another file to write into")
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -659,6 +659,21 @@ def test_dedup_prints_json_and_writes_parquet(doubled: Prov, tmp_path: Path) -> 
     assert table.column("survives").to_pylist() == [True, False]
 
 
+def test_dedup_refuses_options_that_contradict_each_other(doubled: Prov) -> None:
+    for options in (["--threshold", "0.5"], ["--measure", "either"], ["--verify", "signature"]):
+        assert "--exact looks for the same texts alone" in doubled("dedup", "--exact", *options, code=2).stderr
+    refused = doubled("dedup", "--parquet", "-", code=2)
+    assert (refused.stdout, "--parquet names a file" in refused.stderr) == ("", True)
+
+
+def test_dedup_says_that_what_loses_has_no_source_and_no_model(prov: Prov, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "text": "the same"}\n{"id": "b", "text": "the same"}\n')
+    prov("init")
+    prov("ingest", "rows.jsonl", "--origin", "human")
+    assert "what has no source would lose 1 of 2 documents (50.0%)" in prov("dedup", "--max-loss", "1").stdout
+    assert "what has no source would lose 1 of 2 documents (50.0%), more than 20%" in prov("dedup").stderr
+
+
 def test_dedup_never_writes_over_the_registry(doubled: Prov) -> None:
     doubled("dedup", "--parquet", "corpus.prov", code=1)
     doubled("verify")
@@ -703,3 +718,12 @@ def test_a_registry_is_made_with_the_fingerprints_asked_for(prov: Prov) -> None:
         in prov("init", "b.prov", "--no-fingerprint", "--shingle", "3", code=2).stderr
     )
     assert "64 permutations of seed 1" in prov("--registry", "a.prov", "stats").stdout
+
+
+def test_a_threshold_by_which_all_texts_are_near_is_refused_and_changes_nothing(prov: Prov, tmp_path: Path) -> None:
+    assert "--threshold is 0" in prov("init", "a.prov", "--threshold", "0", code=2).stderr
+    assert "leaves nothing to say" in prov("init", "a.prov", "--no-fingerprint", "--threshold", "0", code=2).stderr
+    assert not (tmp_path / "a.prov").exists()
+    prov("init")
+    assert "--threshold is 0" in prov("fingerprint", "rebuild", "--threshold", "0%", code=2).stderr
+    assert json.loads(prov("fingerprint", "status", "--json").stdout)["spec"]["threshold"] == 0.8

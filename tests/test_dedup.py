@@ -140,6 +140,13 @@ def test_estimates_are_near_what_is_true(corpus: Registry) -> None:
     assert np.mean([abs(true[pair][0] - estimated[pair][0]) for pair in both]) < 0.04
 
 
+def test_estimates_count_no_pair_as_contained_or_not(corpus: Registry) -> None:
+    text = " ".join(prose(3))
+    corpus.add(rows_of([text, f"{text} more"]), HUMAN)
+    (told,) = corpus.dedup(Nearness(0.8, estimated=True), max_loss=1.0)["pairs"]
+    assert (told["alike"], told["contained"]) == (1, None)
+
+
 def test_truncations_are_found_though_little_of_the_longer_text_is_in_them(corpus: Registry) -> None:
     chance = random.Random(11)
     originals = [invented(chance, 200) for _ in range(60)]
@@ -445,6 +452,17 @@ def test_a_mix_whose_fingerprints_are_others_now_is_a_note_of_verify(doubled: Re
     verified = doubled.verify()
     assert verified.holds
     assert [note.place for note in verified.notes] == [f"mix {drawn.mix}"]
+
+
+def test_a_mix_that_looked_at_texts_erased_since_is_a_note_of_verify(doubled: Registry) -> None:
+    drawn = doubled.mix(spec(kind="near", max_loss=1.0, keep="human"))
+    near = doubled.dedup(Nearness(0.8), max_loss=1.0)["listed"][0]["members"]
+    doubled.withdraw(next(row["document"] for row in near if row["survives"]), reason="asked", erase=True)
+    verified = doubled.verify()
+    assert verified.holds, verified.findings
+    (note,) = verified.notes
+    assert note.place == f"mix {drawn.mix}"
+    assert "erased since" in note.what
 
 
 def test_exact_duplicates_have_no_threshold() -> None:

@@ -134,6 +134,10 @@ def test_a_snapshot_has_them_and_one_without_texts_finds_no_near_duplicates(corp
         assert bare.fingerprints()["fingerprints"] == 3
         with pytest.raises(ProvError, match="is a copy made without its texts"):
             wanted_sketcher(bare)
+    with Registry.open(tmp_path / "bare.prov") as bare:
+        with pytest.raises(ProvError, match="is a copy made without its texts"):
+            bare.rebuild_fingerprints(DEFAULT)
+        assert bare.fingerprints()["fingerprints"] == 3
 
 
 # -- made anew

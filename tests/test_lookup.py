@@ -399,6 +399,17 @@ def test_a_parquet_file_has_a_row_for_each_text_and_the_registry_stays_as_it_was
     assert held.path.read_bytes() == before
 
 
+@pytest.mark.parametrize("argument", ["found.parquet", "."])
+def test_a_file_that_is_looked_up_is_not_written_over(held: Registry, tmp_path: Path, argument: str) -> None:
+    folder = tmp_path / "crawls"
+    folder.mkdir()
+    pq.write_table(pa.table({"text": ["some text"]}), folder / "found.parquet")
+    before = (folder / "found.parquet").read_bytes()
+    done = prov(held, "lookup", str(folder / argument), "--parquet", str(folder / "found.parquet"))
+    assert "is one of the files to read" in str(done.exception)
+    assert (folder / "found.parquet").read_bytes() == before
+
+
 def test_an_act_that_ends_early_leaves_no_parquet_file(held: Registry, crawl: Path, tmp_path: Path) -> None:
     crawl.write_text(crawl.read_text() + "no json\n")
     (tmp_path / "found.parquet").write_bytes(b"as it was")

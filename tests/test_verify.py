@@ -282,7 +282,6 @@ UNCHAINED = {
     ("batch", "input_digest"): "marks a file as done for --commit-each-file; nothing else follows from it",
     ("model", "path"): "weights move",
     ("setting", "name"): "what the registry is called, and how a copy was made",
-    ("setting", "value"): "what the registry is called, and how a copy was made",
     ("migration", "name"): "its digest says what was done",
     ("migration", "applied_at"): "its digest says what was done",
     ("migration", "version"): "checked when a registry is opened",

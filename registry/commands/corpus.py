@@ -44,7 +44,7 @@ def init(
     from registry.registry import Registry
     from registry.tokens import load
 
-    if no_fingerprint and (threshold or shingle or permutations):
+    if no_fingerprint and any(option is not None for option in (threshold, shingle, permutations)):
         raise click.UsageError("--no-fingerprint leaves nothing to say of fingerprints: leave it or the others out")
     path = Path(file) if file else registry
     if tokenizer:

@@ -36,9 +36,15 @@ def fingerprint_options(command: Callable[..., None]) -> Callable[..., None]:
 def spec_of_options(
     held: "MinHashSpec | None", threshold: float | None, shingle: int | None, permutations: int | None
 ) -> "MinHashSpec":
-    """A spec with what the options say, and else what `held` says."""
+    """A spec with what the options say, and else what `held` says.
+
+    Raises:
+        UsageError: all texts would be near.
+    """
     from provenance.fingerprint import DEFAULT
 
+    if threshold == 0:  # no spec may have it, and `model_copy` would not say so
+        raise click.UsageError("--threshold is 0, from which on all texts are near: give a number above 0")
     said = {"threshold": threshold, "n": shingle, "num_perm": permutations}
     return (held or DEFAULT).model_copy(update={name: value for name, value in said.items() if value is not None})
 
@@ -157,6 +163,10 @@ def dedup(
     from registry.registry import Registry
     from registry.writers import refuse_registry, write_table
 
+    if parquet == "-":
+        raise click.UsageError("--parquet names a file: the report goes to standard output")
+    if exact and (threshold is not None or measure != "jaccard" or verify != "text"):
+        raise click.UsageError("--exact looks for the same texts alone: leave it out, or the options about near ones")
     with Registry.open(registry, read_only=True) as held:
         if parquet is not None:
             refuse_registry(held, Path(parquet))
@@ -197,11 +207,12 @@ def _show_dedup(found: dict[str, Any]) -> None:
     )
     for row in found["sources"]:
         kind = "source" if row["is_source"] else "model"
+        named = "what has no source" if row["name"] is None else f"{kind} {plain(row['name'])}"
         lost = f"{row['duplicates']:,} of {row['documents']:,} documents ({row['duplicates'] / row['documents']:.1%})"
         if row["spared"]:
-            say(f"{kind} {plain(row['name'])} would lose {lost}, more than {found['max_loss']:.0%}: it keeps them all")
+            say(f"{named} would lose {lost}, more than {found['max_loss']:.0%}: it keeps them all")
         else:
-            click.echo(f"{kind} {plain(row['name'])} would lose {lost}")
+            click.echo(f"{named} would lose {lost}")
     for cluster in found["listed"]:
         click.echo()
         click.echo(f"{cluster['documents']:,} documents, the first survives by its {cluster['why']}:")

@@ -112,17 +112,19 @@ def lookup(
     from registry.lookup import Columns, Summary
     from registry.readers import Meter, find_inputs
     from registry.registry import Registry
-    from registry.writers import refuse_registry, tables_writer
+    from registry.writers import refuse_input, refuse_registry, tables_writer
 
     if parquet == "-":
         raise click.UsageError("--parquet names a file: what was found goes to standard output")
     summary, meter = Summary(limit=None if everything else limit), Meter()
     with Registry.open(registry, read_only=True) as held, ExitStack() as stack:
         near = wanted_nearness(held, "either", exact, threshold, measure, verify)
-        sizes = [input.bytes for input in find_inputs(paths)[0]]
+        inputs = find_inputs(paths)[0]
+        sizes = [input.bytes for input in inputs]
         write = None
         if parquet is not None:
             refuse_registry(held, Path(parquet))
+            refuse_input(inputs, Path(parquet))
             write = stack.enter_context(tables_writer(Path(parquet)))
         total = None if None in sizes else sum(size or 0 for size in sizes)
         advance = stack.enter_context(progress(total, "texts", lambda: meter.bytes))

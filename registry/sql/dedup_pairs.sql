@@ -7,7 +7,7 @@ WITH origins AS (
 )
 SELECT 'near' AS kind, least(one.origins, other.origins) AS origins, greatest(one.origins, other.origins) AS others,
        count(*) AS pairs, count(*) FILTER (jaccard >= $threshold) AS alike,
-       count(*) FILTER (containment >= $containment) AS contained
+       CASE WHEN count(containment) > 0 THEN count(*) FILTER (containment >= $containment) END AS contained
 FROM near
 JOIN origins AS one ON one.text_id = left_id
 JOIN origins AS other ON other.text_id = right_id
