@@ -97,9 +97,13 @@ class MinHashSpec(BaseModel):
         )
 
     def check_same(self, other: "MinHashSpec") -> None:
-        """Raise SpecMismatch where sketches of another spec differ in kind; the threshold changes no sketch."""
-        if self.model_copy(update={"threshold": other.threshold}) != other:
+        """Raise SpecMismatch where sketches of another spec differ in kind."""
+        if not self.is_like(other):
             raise SpecMismatch(str(self), str(other))
+
+    def is_like(self, other: "MinHashSpec") -> bool:
+        """Whether another spec makes the same sketches; the threshold changes none."""
+        return self.model_copy(update={"threshold": other.threshold}) == other
 
     @property
     def permutations(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:

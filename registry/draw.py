@@ -18,6 +18,7 @@ from duckdb import (
 )
 
 from provenance.errors import ProvError
+from provenance.fingerprint import DEFAULT
 from provenance.origin import Origin
 from registry.barred import without_barred
 from registry.candidates import candidates
@@ -189,7 +190,8 @@ def _with_sketch(store: Store, spec: MixSpec) -> MixSpec:
         return spec
     held = wanted_sketcher(store).spec
     held.check_same(spec.dedup.sketch or held)
-    said = {"sketch": spec.dedup.sketch or held, "threshold": spec.dedup.threshold or held.threshold}
+    sketch = held.model_copy(update={"threshold": DEFAULT.threshold})  # which says nothing here, so that it is left out
+    said = {"sketch": sketch, "threshold": spec.dedup.threshold or held.threshold}
     return spec.model_copy(update={"dedup": spec.dedup.model_copy(update=said)})
 
 

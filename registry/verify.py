@@ -465,7 +465,7 @@ def _has_sketch(act: Act, mix: Held) -> bool:
     """Whether the registry's fingerprints, all of them, are those that a mix looked for near-duplicates by."""
     dedup, made = MixSpec.model_validate_json(mix.spec).dedup, sketcher(act.store)
     is_whole = made is not None and not act.store.ask_records("count_fingerprints")[0]["missing"]
-    return bool(is_whole and made and dedup and dedup.sketch == made.spec)
+    return bool(is_whole and made and dedup and dedup.sketch and made.spec.is_like(dedup.sketch))
 
 
 CHECKS: dict[str, Callable[[Act], None]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry import Declared, MixSpec, Registry, real_frac
-from registry.mix import place, round_keys
+from registry.mix import Dedup, place, round_keys
 
 
 def corpus_files(folder: Path) -> list[Path]:
@@ -45,6 +45,20 @@ def test_neither_threads_nor_the_order_of_files_change_a_mix(tmp_path: Path, thr
     assert drawn_digest(tmp_path / "r.prov", files, SPEC, threads) == PINNED
 
 
+def test_a_mix_without_near_duplicates_is_pinned_too(tmp_path: Path) -> None:
+    """Words, shingles, signatures, bands, clusters and what the spec says of them are all in it."""
+    words = [f"word{number * number % 911}" for number in range(4_000)]
+    texts = [" ".join([*words[40 * n : 40 * n + 60], *["Ελλάς", "東京"] * (n % 3)]) for n in range(90)]
+    texts += [text.replace("word1", "WORD-1", 1) + f" {n}" for n, text in enumerate(texts[:40])]
+    rows = [{"id": f"t{n}", "text": text, "origin": "human"} for n, text in enumerate(texts)]
+    spec = MixSpec(strata=real_frac(1.0), size=60, seed=11, dedup=Dedup(kind="near", max_loss=1.0))
+    with Registry.create(tmp_path / "r.prov") as held:
+        held.add(rows, Declared(source="test"))
+        drawn = held.mix(spec)
+    assert drawn.excluded["duplicate"] > 20
+    assert drawn.digest.hex() == PINNED_NEAR
+
+
 def test_another_seed_is_another_mix(tmp_path: Path) -> None:
     other = SPEC.model_copy(update={"seed": 12})
     assert drawn_digest(tmp_path / "r.prov", corpus_files(tmp_path), other) != PINNED
@@ -55,4 +69,5 @@ def test_the_permutation_is_pinned() -> None:
 
 
 PINNED = "e7a6e3d972b9d1381ee2ff8ccac4ccfd2e1aef4a776b24d52913c011449bf357"
+PINNED_NEAR = ""
 PLACES = [9528956860156023104, 6489558816448996620, 4824395974893395401]

@@ -4,7 +4,8 @@ WITH placed AS (
     SELECT cluster_id, document_id, digest, ranked.text_id, standing, jaccard, containment,
            row_number() OVER of_cluster AS place, count(*) OVER (PARTITION BY cluster_id) AS members,
            CASE
-               WHEN chosen <> lead(chosen) OVER of_cluster THEN $keep
+               WHEN chosen <> lead(chosen) OVER of_cluster
+                   THEN CASE $keep WHEN 'earliest' THEN 'created' WHEN 'longest' THEN 'words' ELSE $keep END
                WHEN by_origin <> lead(by_origin) OVER of_cluster THEN 'origin'
                WHEN by_generation <> lead(by_generation) OVER of_cluster THEN 'generation'
                WHEN words <> lead(words) OVER of_cluster THEN 'words'
