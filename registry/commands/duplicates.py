@@ -21,6 +21,9 @@ from provenance.console import (
 if TYPE_CHECKING:
     from provenance.fingerprint import MinHashSpec
 
+MOST_SHOWN = 10
+"""So many members of a cluster are shown; JSON has more, Parquet all."""
+
 
 def fingerprint_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how fingerprints are made; `spec_of_options` makes a spec of them."""
@@ -216,8 +219,9 @@ def _show_dedup(found: dict[str, Any]) -> None:
     for cluster in found["listed"]:
         click.echo()
         click.echo(f"{cluster['documents']:,} documents, the first survives by its {cluster['why']}:")
-        show_table([_member_row(row) for row in cluster["members"]])
-        if more := cluster["documents"] - len(cluster["members"]):
+        shown = cluster["members"][:MOST_SHOWN]
+        show_table([_member_row(row) for row in shown])
+        if more := cluster["documents"] - len(shown):
             click.echo(f"and {more:,} more like these")
     if more := found["clusters"] - len(found["listed"]):
         say(f"{more:,} more clusters; --all lists them, --parquet FILE writes them")
