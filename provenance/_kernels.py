@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit, uint8, uint32, uint64
+from numba import int64, njit, uint8, uint32, uint64
 from numpy.typing import NDArray
 
 from provenance import fingerprint
@@ -45,7 +45,7 @@ CHUNK = 4096
 """So many bytes of a text are in hand at a time: what is worked out of them stays in the processor's cache."""
 LANES = 8
 """So many shingles are permuted together."""
-WIDE, NARROW = 64, 16
+BLOCK = 32
 """So many bytes are lowered at a time where all are ASCII."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -66,12 +66,9 @@ def _normalise(content: Bytes, begin: int, end: int, kinds: Bytes, lowers: Point
     """Append the lowered words of `content[begin:end]` to `words[:size]`, a zero between them; the new size."""
     i = begin
     while i < end:
-        if end - i >= WIDE and _is_ascii(content[i : i + WIDE], WIDE):
-            _lower_ascii(content[i : i + WIDE], words[size : size + WIDE], WIDE)
-            i, size = i + WIDE, size + WIDE
-        elif end - i >= NARROW and _is_ascii(content[i : i + NARROW], NARROW):
-            _lower_ascii(content[i : i + NARROW], words[size : size + NARROW], NARROW)
-            i, size = i + NARROW, size + NARROW
+        if end - i >= BLOCK and _is_ascii(content[i : i + BLOCK]):
+            _lower_ascii(content[i : i + BLOCK], words[size : size + BLOCK])
+            i, size = i + BLOCK, size + BLOCK
         else:
             while i < end and content[i] < 128:
                 words[size] = lowers[content[i]] if kinds[content[i]] == WORD else 0
@@ -83,16 +80,16 @@ def _normalise(content: Bytes, begin: int, end: int, kinds: Bytes, lowers: Point
 
 
 @inlined
-def _is_ascii(piece: Bytes, length: int) -> bool:
+def _is_ascii(piece: Bytes) -> bool:
     high = uint8(0)
-    for k in range(length):
+    for k in range(BLOCK):
         high |= piece[k]
     return bool(high < 128)
 
 
 @inlined
-def _lower_ascii(piece: Bytes, lowered: Bytes, length: int) -> None:
-    for k in range(length):
+def _lower_ascii(piece: Bytes, lowered: Bytes) -> None:
+    for k in range(BLOCK):
         byte = piece[k]
         low = byte | uint8(uint8(uint8(byte - uint8(65)) < uint8(26)) << uint8(5))
         is_word = (uint8(low - uint8(97)) < uint8(26)) | (uint8(byte - uint8(48)) < uint8(10))
@@ -115,14 +112,14 @@ def _decode(content: Bytes, i: int) -> tuple[int, int]:
 def _lower(point: int, kind: int, lower: int, words: Bytes, size: int) -> int:
     """Append a character above ASCII; the new size."""
     if kind == WORD or (kind == MARK and size and words[size - 1]):
-        size = _put(words, size, lower)
-        return _put(words, size, DOT_ABOVE) if point == DOTTED_I else size
+        size = _put(words, size, int64(lower))
+        return _put(words, size, int64(DOT_ABOVE)) if point == DOTTED_I else size
     if kind == MARK:
         return size
     words[size] = 0
     if kind != ALONE:
         return size + 1
-    size = _put(words, size + 1, lower)
+    size = _put(words, size + 1, int64(lower))
     words[size] = 0
     return size + 1
 
@@ -208,7 +205,7 @@ def _next_shingles(
     goes_on = cut < end and size > 0 and words[size - 1] != 0
     count = _find_edges(words, size, edges) // 2
     for word in range(count):
-        start, stop = edges[2 * word], edges[2 * word + 1]
+        start, stop = int64(edges[2 * word]), int64(edges[2 * word + 1])
         while stop - start > LONGEST:
             hashes[held] = _hash_word(eights, start, start + LONGEST)
             held, start = held + 1, start + LONGEST
@@ -217,7 +214,7 @@ def _next_shingles(
         held += 1
     carried = 0
     if goes_on:
-        start, stop, held = edges[2 * count - 2], edges[2 * count - 1], held - 1
+        start, stop, held = int64(edges[2 * count - 2]), int64(edges[2 * count - 1]), held - 1
         carried = stop - start
         for k in range(carried):
             words[k] = words[start + k]
@@ -461,7 +458,7 @@ def _read_only(*arrays: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _room(n: int) -> Room:
-    size = -(-(LONGEST + 2 * CHUNK + WIDE) // 8) * 8
+    size = -(-(LONGEST + 2 * CHUNK + BLOCK) // 8) * 8
     most = size // 2 + n
     words = np.zeros(size, np.uint8)
     edges, hashes, shingles = np.empty(size + 2, np.int32), np.empty(most, np.uint64), np.empty(most, np.uint64)

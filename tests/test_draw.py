@@ -227,6 +227,15 @@ def compare(bare: Registry, docs: list[Doc], spec: MixSpec) -> None:
         assert achieved.of(spec.unit) <= quota
 
 
+def test_documents_that_weigh_nothing_belong_to_the_quota_that_was_full_before_them(bare: Registry) -> None:
+    sizes = {5 << 32: 0, 0: 0, 1 << 32: 1, 146: 1}
+    docs = [Doc(rank.to_bytes(8) + n.to_bytes(24), 0, 1, 1, tokens) for n, (rank, tokens) in enumerate(sizes.items())]
+    put(bare, docs)
+    for seed in range(40):
+        with patch("registry.draw.SURELY", 0.0):
+            compare(bare, docs, one("source = 's0'", size=1, unit="tokens", seed=seed))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("surely", [0.0, SURELY])
 @pytest.mark.parametrize("unit", ["documents", "bytes"])
