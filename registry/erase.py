@@ -68,8 +68,7 @@ def erase(store: Store, batch: Batch) -> Erasure:
         for step in ("erase_metadata", "erase_annotations", "erase_texts"):
             store.run(step)
         store.run("forget_fingerprints", every=False)
-        store.run("forget_setting", name=REWRITE_PENDING)
-        store.run("insert_setting", name=REWRITE_PENDING, value=str(batch.batch_id))
+        store.keep_setting(REWRITE_PENDING, str(batch.batch_id))
     return erasure
 
 

@@ -99,9 +99,8 @@ def refuse_bare(store: Store) -> None:
 def keep_by(store: Store, spec: MinHashSpec) -> None:
     """Make a spec the one by which fingerprints are made from now on; those there are go."""
     store.run("forget_fingerprints", every=True)
-    store.run("forget_setting", name=SETTING)
     for name, value in setting_of(spec).items():
-        store.run("insert_setting", name=name, value=value)
+        store.keep_setting(name, value)
 
 
 def status(store: Store) -> dict[str, Any]:
@@ -148,8 +147,7 @@ def rebuild(store: Store, spec: MinHashSpec, anew: bool = False, progress: Progr
         if anew or not held or held.spec != spec:
             keep_by(store, spec)
         store.run("forget_fingerprints", every=False)
-        store.run("forget_setting", name=UNFINISHED)
-        store.run("insert_setting", name=UNFINISHED, value="true")
+        store.keep_setting(UNFINISHED, "true")
     made, signed = Sketcher(spec), 0
     for some in _unsigned(store):
         with store.transaction():

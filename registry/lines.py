@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 from numpy.typing import NDArray
 
+from provenance.fingerprint import Texts
 from provenance.words import count_words
 from registry.readers import JSON_DECODER, Lines
 from registry.rows import (
@@ -403,11 +404,9 @@ def _object(pairs: list[pa.Array], rows: int) -> pa.Array:
 
 def _measured(texts: pa.Array, tokenizer: Tokenizer | None) -> Columns:
     """The digests, bytes, words and tokens of texts."""
-    _, offsets, content = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    held = np.frombuffer(content or b"", np.uint8)
-    view = memoryview(held.data)
-    words = [count_words(held, ends[start : start + SOME_TEXTS + 1]) for start in range(0, len(texts), SOME_TEXTS)]
+    held = Texts.of(texts)
+    content, ends, view = held.content, held.ends, memoryview(held.content.data)
+    words = [count_words(content, ends[start : start + SOME_TEXTS + 1]) for start in range(0, len(texts), SOME_TEXTS)]
     return {
         "text_digest": pa.array(
             [sha256(view[begin:end]).digest() for begin, end in pairwise(ends.tolist())], pa.binary()

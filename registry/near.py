@@ -195,7 +195,8 @@ def _estimated(store: Store, left: Integers, right: Integers) -> pa.Table:
     ids, of_left, of_right = _distinct(left, right)
     pages = list(signatures_of(store, ids))
     held, signatures = np.concatenate([page[0] for page in pages]), np.concatenate([page[1] for page in pages])
-    of_left, of_right = (np.argsort(held)[of] for of in (of_left, of_right))
+    place = np.argsort(held)
+    of_left, of_right = place[of_left], place[of_right]
     some = range(0, len(left), SOME_PAIRS)
     equal = [
         (signatures[of_left[start : start + SOME_PAIRS]] == signatures[of_right[start : start + SOME_PAIRS]]).mean(1)

@@ -389,6 +389,11 @@ class Store:
         value: str | None = self.ask_value("setting", name=name)
         return value
 
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep a value under a name, instead of the one that was."""
+        self.run("forget_setting", name=name)
+        self.run("insert_setting", name=name, value=value)
+
     def lock_down(self) -> None:
         """Let what is asked from now on touch nothing but this file."""
         for command in ("SET enable_external_access = false", "SET lock_configuration = true"):

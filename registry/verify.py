@@ -15,6 +15,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from provenance.errors import ProvError
+from provenance.fingerprint import Texts
 from provenance.origin import canonical, model_digest
 from provenance.words import count_words
 from registry.candidates import KINDS
@@ -261,10 +262,8 @@ def _wrong_texts(act: Act) -> Iterable[tuple[str, str]]:
 
 def _words(texts: pa.Array) -> NDArray[np.int64]:
     """Words of each text, (n,) int64; 0 where there is none."""
-    texts = texts.cast(pa.large_string()).fill_null("")
-    _, offsets, content = texts.buffers()
-    at = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return count_words(np.frombuffer(content or b"", np.uint8), at)
+    held = Texts.of(texts.cast(pa.large_string()).fill_null(""))
+    return count_words(held.content, held.ends)
 
 
 def _numbers(column: pa.Array) -> NDArray[np.int64]:
@@ -307,10 +306,20 @@ def _wrong_fingerprints(act: Act, made: Sketcher) -> Iterable[tuple[str, str]]:
     for batch in act.store.stream("verify_fingerprints"):
         again = made.rows(pa.nulls(batch.num_rows, pa.int64()), batch.column("content"))
         for name in ("signature", "keys"):
-            held, wanted = batch.column(name).to_pylist(), again.column(name).to_pylist()
-            for index in (index for index, (one, other) in enumerate(zip(held, wanted, strict=True)) if one != other):
+            differ = _differ(batch.column(name), again.column(name).combine_chunks())
+            for index in np.flatnonzero(differ).tolist():
                 yield batch.column("place")[index].as_py(), f"the {name} of its fingerprint are not those of its text"
         act.count("fingerprints", batch.num_rows)
+
+
+def _differ(held: pa.ListArray, wanted: pa.ListArray) -> NDArray[np.bool_]:
+    """Which lists of two columns are not the same: (n,) bool."""
+    lengths = pc.list_value_length(held).to_numpy()
+    differ: NDArray[np.bool_] = lengths != pc.list_value_length(wanted).to_numpy()
+    alike = np.flatnonzero(~differ)
+    one, other = (column.take(pa.array(alike)).flatten().to_numpy() for column in (held, wanted))
+    differ[np.repeat(alike, lengths[alike])[one != other]] = True
+    return differ
 
 
 def check_documents(act: Act) -> None:
