@@ -24,7 +24,6 @@ from provenance.fingerprint import (
     LONGEST,
     MARK,
     WORD,
-    Bands,
     Hashes,
     Integers,
     MinHashSpec,
@@ -37,7 +36,8 @@ Points = NDArray[np.uint32]
 Edges = NDArray[np.int32]
 Room = tuple[Bytes, Hashes, Edges, Hashes, Hashes, Integers]
 """Where the pieces of a text are worked on: its words, the same by eight bytes, their edges, the words' hashes, the
-shingles', and what `_next_shingles` keeps in mind."""
+shingles', and the state of the work: where the next piece begins, how many bytes of a word that goes on were carried
+over, how many words, and how many shingles there were so far."""
 
 WORD_SEED, TURN = uint64(fingerprint.WORD_SEED), uint64(fingerprint.TURN)
 FOLD_1, FOLD_2, FOLD_3 = uint64(fingerprint.FOLD_1), uint64(fingerprint.FOLD_2), uint64(fingerprint.FOLD_3)
@@ -50,7 +50,6 @@ BLOCK = 32
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 inner: Decorator[Any] = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")  # type: ignore[call-overload]
-inlined: Decorator[Any] = njit(inline="always")
 
 
 def entry(function: Function) -> Function:
@@ -62,84 +61,40 @@ def entry(function: Function) -> Function:
 
 
 @inner
-def _normalise(content: Bytes, begin: int, end: int, kinds: Bytes, lowers: Points, words: Bytes, size: int) -> int:
+def _normalise(content: Bytes, begin: int, end: int, characters: Hashes, words: Bytes, size: int) -> int:
     """Append the lowered words of `content[begin:end]` to `words[:size]`, a zero between them; the new size."""
     i = begin
     while i < end:
-        if end - i >= BLOCK and _is_ascii(content[i : i + BLOCK]):
-            _lower_ascii(content[i : i + BLOCK], words[size : size + BLOCK])
-            i, size = i + BLOCK, size + BLOCK
-        else:
-            while i < end and content[i] < 128:
-                words[size] = lowers[content[i]] if kinds[content[i]] == WORD else 0
-                i, size = i + 1, size + 1
-            if i < end:
-                i, point = _decode(content, i)
-                size = _lower(point, kinds[point], lowers[point], words, size)
+        stop, high = i + BLOCK if i + BLOCK < end else end, uint8(0)
+        if stop - i == BLOCK:
+            for k in range(BLOCK):
+                high |= content[uint64(i + k)]
+        if stop - i == BLOCK and high < 128:
+            for k in range(BLOCK):
+                byte = content[uint64(i + k)]
+                low = byte | uint8(uint8(uint8(byte - uint8(65)) < uint8(26)) << uint8(5))
+                is_word = (uint8(low - uint8(97)) < uint8(26)) | (uint8(byte - uint8(48)) < uint8(10))
+                words[uint64(size + k)] = low if is_word else uint8(0)
+            i, size = stop, size + BLOCK
+        while i < stop:
+            point = int64(content[i])
+            more = (point >= 0xC0) + (point >= 0xE0) + (point >= 0xF0)
+            point &= 0x7F >> (more + (more > 0))
+            for k in range(i + 1, i + 1 + more):
+                point = point << 6 | content[k] & 0x3F
+            i += 1 + more
+            kind, rest = characters[point] & uint64(3), characters[point] >> uint64(2)
+            if kind != MARK and kind != WORD:
+                words[size] = 0
+                size += 1
+            if kind in (WORD, ALONE) or (kind == MARK and size and words[size - 1]):
+                while rest:
+                    words[size] = rest & 0xFF
+                    rest, size = rest >> 8, size + 1
+            if kind == ALONE:
+                words[size] = 0
+                size += 1
     return size
-
-
-@inlined
-def _is_ascii(piece: Bytes) -> bool:
-    high = uint8(0)
-    for k in range(BLOCK):
-        high |= piece[k]
-    return bool(high < 128)
-
-
-@inlined
-def _lower_ascii(piece: Bytes, lowered: Bytes) -> None:
-    for k in range(BLOCK):
-        byte = piece[k]
-        low = byte | uint8(uint8(uint8(byte - uint8(65)) < uint8(26)) << uint8(5))
-        is_word = (uint8(low - uint8(97)) < uint8(26)) | (uint8(byte - uint8(48)) < uint8(10))
-        lowered[k] = low if is_word else uint8(0)
-
-
-@inner
-def _decode(content: Bytes, i: int) -> tuple[int, int]:
-    """The character that begins at a byte above ASCII: where the next one begins, and its code point."""
-    lead = content[i]
-    if lead < 0xE0:
-        return i + 2, (lead & 0x1F) << 6 | content[i + 1] & 0x3F
-    if lead < 0xF0:
-        return i + 3, (lead & 0x0F) << 12 | (content[i + 1] & 0x3F) << 6 | content[i + 2] & 0x3F
-    high = (lead & 0x07) << 18 | (content[i + 1] & 0x3F) << 12
-    return i + 4, high | (content[i + 2] & 0x3F) << 6 | content[i + 3] & 0x3F
-
-
-@inner
-def _lower(point: int, kind: int, lower: int, words: Bytes, size: int) -> int:
-    """Append a character above ASCII; the new size."""
-    if kind == WORD or (kind == MARK and size and words[size - 1]):
-        size = _put(words, size, int64(lower))
-        return _put(words, size, int64(DOT_ABOVE)) if point == DOTTED_I else size
-    if kind == MARK:
-        return size
-    words[size] = 0
-    if kind != ALONE:
-        return size + 1
-    size = _put(words, size + 1, int64(lower))
-    words[size] = 0
-    return size + 1
-
-
-@inner
-def _put(words: Bytes, size: int, point: int) -> int:
-    """Append a character as UTF-8; the new size."""
-    if point < 0x80:
-        words[size] = point
-        return size + 1
-    if point < 0x800:
-        words[size], words[size + 1] = 0xC0 | point >> 6, 0x80 | point & 0x3F
-        return size + 2
-    if point < 0x10000:
-        words[size], words[size + 1] = 0xE0 | point >> 12, 0x80 | point >> 6 & 0x3F
-        words[size + 2] = 0x80 | point & 0x3F
-        return size + 3
-    words[size], words[size + 1] = 0xF0 | point >> 18, 0x80 | point >> 12 & 0x3F
-    words[size + 2], words[size + 3] = 0x80 | point >> 6 & 0x3F, 0x80 | point & 0x3F
-    return size + 4
 
 
 @inner
@@ -156,62 +111,34 @@ def _find_edges(words: Bytes, size: int, edges: Edges) -> int:
 
 
 @inner
-def _hash_word(eights: Hashes, start: int, stop: int) -> Any:
-    """The hash of the word at `[start:stop]` of the bytes of which `eights` holds eight each."""
-    value = WORD_SEED
-    while stop - start > 8:
-        value = (value ^ _eight(eights, start)) * FOLD_1
-        value ^= value >> uint64(32)
-        start += 8
-    rest = _eight(eights, start) & (uint64(0xFFFFFFFFFFFFFFFF) >> uint64(64 - 8 * (stop - start)))
-    value = (value ^ rest) * FOLD_1
-    value ^= value >> uint64(32)
-    value *= FOLD_2
-    return value ^ (value >> uint64(29))
-
-
-@inner
-def _eight(eights: Hashes, start: int) -> Any:
-    """Eight bytes from any place, the first one lowest."""
-    shift = uint64(8 * (start & 7))
-    return eights[start >> 3] >> shift | (eights[(start >> 3) + 1] << uint64(1)) << (uint64(63) - shift)
-
-
-@inner
-def _next_shingles(
-    content: Bytes,
-    end: int,
-    state: Integers,
-    n: int,
-    kinds: Bytes,
-    lowers: Points,
-    words: Bytes,
-    eights: Hashes,
-    edges: Edges,
-    hashes: Hashes,
-    shingles: Hashes,
-) -> int:
-    """Hash the shingles of the next piece of a text into `shingles`; how many there are.
-
-    Args:
-        state: where the piece begins, how many bytes of a word that goes on were carried over, how many words, and how
-            many shingles there were so far.
-    """
+def _next_shingles(content: Bytes, end: int, n: int, characters: Hashes, room: Room) -> int:
+    """Hash the shingles of the next piece of a text, which the room's state knows; how many there are."""
+    words, eights, edges, hashes, shingles, state = room
     begin, size, held = state[0], state[1], state[2]
-    cut = min(begin + CHUNK, end)
+    cut = begin + CHUNK if begin + CHUNK < end else end
     while cut < end and content[cut] & 0xC0 == 0x80:
         cut += 1
-    size = _normalise(content, begin, cut, kinds, lowers, words, size)
+    size = _normalise(content, begin, cut, characters, words, size)
     goes_on = cut < end and size > 0 and words[size - 1] != 0
     count = _find_edges(words, size, edges) // 2
     for word in range(count):
         start, stop = int64(edges[2 * word]), int64(edges[2 * word + 1])
-        while stop - start > LONGEST:
-            hashes[held] = _hash_word(eights, start, start + LONGEST)
-            held, start = held + 1, start + LONGEST
+        at, value = start, WORD_SEED
+        while at < stop:
+            shift = uint64(8 * (at & 7))
+            eight = eights[at >> 3] >> shift | (eights[(at >> 3) + 1] << uint64(1)) << (uint64(63) - shift)
+            at += 8
+            if at > stop:
+                eight &= uint64(0xFFFFFFFFFFFFFFFF) >> uint64(8 * (at - stop))
+            value = (value ^ eight) * FOLD_1
+            value ^= value >> uint64(32)
+            if at >= stop or at == start + LONGEST:
+                value *= FOLD_2
+                hashes[held] = value ^ (value >> uint64(29))
+                held, value = held + 1, WORD_SEED
+                if at < stop:
+                    start = at
         edges[2 * word] = start
-        hashes[held] = _hash_word(eights, start, stop)
-        held += 1
     carried = 0
     if goes_on:
         start, stop, held = int64(edges[2 * count - 2]), int64(edges[2 * count - 1]), held - 1
@@ -219,17 +146,17 @@ def _next_shingles(
         for k in range(carried):
             words[k] = words[start + k]
     if cut == end and held < n and not state[3]:
-        n = max(held, 1)
-    made = max(held - n + 1, 0)
+        n = held if held > 1 else 1
+    made = held - n + 1 if held >= n else 0
+    kept = n - 1 if held >= n else held
     value, top = uint64(0), uint64(1)
-    for k in range(min(n - 1, held)):
+    for k in range(kept):
         value, top = value * TURN + hashes[k], top * TURN
     for first in range(made):
         value = value * TURN + hashes[first + n - 1]
         whole = (value ^ (value >> uint64(32))) * FOLD_3
         shingles[first] = whole ^ (whole >> uint64(29))
         value -= hashes[first] * top
-    kept = min(held, n - 1)
     for k in range(kept):
         hashes[k] = hashes[held - kept + k]
     state[0], state[1], state[2], state[3] = cut, carried, kept, state[3] + made
@@ -237,7 +164,7 @@ def _next_shingles(
 
 
 @inner
-def _sign(shingles: Hashes, count: int, a: Signatures, b: Signatures, mixed: Signatures, row: Signatures) -> None:
+def _sign(shingles: Hashes, count: int, affine: Signatures, mixed: Signatures, row: Signatures) -> None:
     """Lower a signature to the least value that each permutation gives to a shingle."""
     for k in range(count):
         value = uint32(shingles[k])
@@ -248,18 +175,14 @@ def _sign(shingles: Hashes, count: int, a: Signatures, b: Signatures, mixed: Sig
         mixed[k] = value ^ (value >> uint32(16))
     for k in range(count, count + LANES):
         mixed[k] = mixed[0]
-    perms = len(row)
     for k in range(0, count, LANES):
-        m0, m1, m2, m3 = mixed[k], mixed[k + 1], mixed[k + 2], mixed[k + 3]
-        m4, m5, m6, m7 = mixed[k + 4], mixed[k + 5], mixed[k + 6], mixed[k + 7]
-        for p in range(perms):
-            times, plus = a[p], b[p]
-            v0, v1 = uint32(times * m0 + plus), uint32(times * m1 + plus)
-            v2, v3 = uint32(times * m2 + plus), uint32(times * m3 + plus)
-            v4, v5 = uint32(times * m4 + plus), uint32(times * m5 + plus)
-            v6, v7 = uint32(times * m6 + plus), uint32(times * m7 + plus)
-            least = min(min(min(v0, v1), min(v2, v3)), min(min(v4, v5), min(v6, v7)))
-            row[p] = min(row[p], least)
+        for p in range(len(row)):
+            least = row[p]
+            for lane in range(LANES):
+                value = uint32(affine[0, p] * mixed[uint64(k + lane)] + affine[1, p])
+                if value < least:
+                    least = value
+            row[p] = least
 
 
 @entry
@@ -269,52 +192,45 @@ def _sign_texts(
     first: int,
     last: int,
     n: int,
-    a: Signatures,
-    b: Signatures,
-    kinds: Bytes,
-    lowers: Points,
+    affine: Signatures,
+    characters: Hashes,
     room: Room,
     mixed: Signatures,
     out: Signatures,
 ) -> None:
     """Fill rows `[first:last]` of `out` (texts, perms) uint32 with the signatures of these texts."""
-    words, eights, edges, hashes, shingles, state = room
+    shingles, state = room[4], room[5]
     for text in range(first, last):
         row = out[text]
         for p in range(len(row)):
             row[p] = uint32(EMPTY)
         state[0], state[1], state[2], state[3] = ends[text], 0, 0, 0
         while state[0] < ends[text + 1]:
-            count = _next_shingles(
-                content, ends[text + 1], state, n, kinds, lowers, words, eights, edges, hashes, shingles
-            )
+            count = _next_shingles(content, ends[text + 1], n, characters, room)
             if count:
-                _sign(shingles, count, a, b, mixed, row)
+                _sign(shingles, count, affine, mixed, row)
 
 
 @entry
-def _shingle_texts(
+def _shingle_sets(
     content: Bytes,
     ends: Integers,
     first: int,
     last: int,
     n: int,
-    kinds: Bytes,
-    lowers: Points,
+    characters: Hashes,
     room: Room,
     found: Hashes,
     sizes: Integers,
 ) -> int:
     """Put the distinct shingles of texts `[first:last]` into `found`, ascending in each, and how many into `sizes`."""
-    words, eights, edges, hashes, shingles, state = room
+    shingles, state = room[4], room[5]
     size = 0
     for text in range(first, last):
         state[0], state[1], state[2], state[3] = ends[text], 0, 0, 0
         begin = size
         while state[0] < ends[text + 1]:
-            count = _next_shingles(
-                content, ends[text + 1], state, n, kinds, lowers, words, eights, edges, hashes, shingles
-            )
+            count = _next_shingles(content, ends[text + 1], n, characters, room)
             for k in range(count):
                 found[size + k] = shingles[k]
             size += count
@@ -362,18 +278,6 @@ def _count_shared(
 
 
 @entry
-def _band_keys(signatures: Signatures, rows: int, first: int, last: int, keys: Hashes) -> None:
-    """Fill `[first:last]` of `keys` (texts, bands) uint64 with what the rows of each band come to."""
-    for text in range(first, last):
-        for band in range(keys.shape[1]):
-            value = uint64(band + 1) * FOLD_3
-            for row in range(band * rows, (band + 1) * rows):
-                value = (value ^ uint64(signatures[text, row])) * FOLD_1
-                value ^= value >> uint64(32)
-            keys[text, band] = value
-
-
-@entry
 def _add_to_sieve(keys: Hashes, counts: Bytes) -> None:
     """Count keys in the slots of their ends, up to two."""
     ends = uint64(len(counts) - 1)
@@ -394,14 +298,13 @@ def warm() -> None:
 def sign_texts(texts: Texts, spec: MinHashSpec) -> Signatures:
     """What `fingerprint.sign_texts` says."""
     signatures = np.empty((len(texts), spec.num_perm), np.uint32)
-    kinds, lowers = _characters()
-    times, plus = spec.permutations
+    affine = np.stack(spec.permutations)
     content, ends = _read_only(texts.content, texts.ends)
 
     def fill(first: int, last: int) -> None:
         room = _room(spec.n)
         mixed = np.empty(len(room[-2]) + LANES, np.uint32)
-        _sign_texts(content, ends, first, last, spec.n, times, plus, kinds, lowers, room, mixed, signatures)
+        _sign_texts(content, ends, first, last, spec.n, affine, _characters(), room, mixed, signatures)
 
     _share_out(fill, texts.split(PARTS * _processors()))
     return signatures
@@ -410,13 +313,12 @@ def sign_texts(texts: Texts, spec: MinHashSpec) -> Signatures:
 def shingle_sets(texts: Texts, spec: MinHashSpec) -> tuple[Hashes, Integers]:
     """What `fingerprint.shingle_sets` says."""
     sizes = np.zeros(len(texts), np.int64)
-    kinds, lowers = _characters()
     content, ends = _read_only(texts.content, texts.ends)
 
     def take(first: int, last: int) -> Hashes:
         most = int(ends[last] - ends[first]) // 2 + last - first  # words of one letter, a space between them
         found = np.empty(most, np.uint64)
-        size = _shingle_texts(content, ends, first, last, spec.n, kinds, lowers, _room(spec.n), found, sizes)
+        size = _shingle_sets(content, ends, first, last, spec.n, _characters(), _room(spec.n), found, sizes)
         return found[:size].copy()
 
     found = _share_out(take, texts.split(PARTS * _processors()))
@@ -429,14 +331,6 @@ def count_shared(hashes: Hashes, ends: Integers, left: Integers, right: Integers
     hashes, ends, left, right = _read_only(hashes, ends, left, right)
     _share_out(lambda first, last: _count_shared(hashes, ends, left, right, first, last, shared), _parts(len(left)))
     return shared
-
-
-def band_keys(signatures: Signatures, bands: Bands) -> Hashes:
-    """What `fingerprint.Bands.keys` says."""
-    keys = np.empty((len(signatures), bands.bands), np.uint64)
-    (held,) = _read_only(signatures)
-    _share_out(lambda first, last: _band_keys(held, bands.rows, first, last, keys), _parts(len(signatures)))
-    return keys
 
 
 def add_to_sieve(keys: Hashes, counts: Bytes) -> None:
@@ -481,9 +375,17 @@ def _processors() -> int:
 
 
 @cache
-def _characters() -> tuple[Bytes, Points]:
-    """The kind and the lower case of every code point, (0x110000,) each."""
+def _characters() -> Hashes:
+    """Of every code point its kind, and times four its lower case as UTF-8, the first byte lowest: (0x110000,)."""
     kinds, changed = fingerprint.characters()
-    lowers = np.arange(len(kinds), dtype=np.uint32)
-    lowers[list(changed)] = list(changed.values())
-    return np.frombuffer(kinds, np.uint8), lowers
+    points = np.arange(len(kinds), dtype=np.uint64)
+    points[list(changed)] = list(changed.values())
+    last = [0x80 | points >> 6 * k & 0x3F for k in range(3)]
+    utf8 = np.select(
+        [points < 0x80, points < 0x800, points < 0x10000],
+        [points, 0xC0 | points >> 6 | last[0] << 8, 0xE0 | points >> 12 | last[1] << 8 | last[0] << 16],
+        0xF0 | points >> 18 | last[2] << 8 | last[1] << 16 | last[0] << 24,
+    )
+    utf8[DOTTED_I] = int.from_bytes(f"i{chr(DOT_ABOVE)}".encode(), "little")
+    characters: Hashes = utf8 << np.uint64(2) | np.frombuffer(kinds, np.uint8)
+    return characters

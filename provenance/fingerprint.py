@@ -422,17 +422,14 @@ class Bands:
         Args:
             signatures: (texts, num_perm) uint32.
         """
-        if len(signatures) >= FEW_PAIRS or KERNELS in sys.modules:
-            from provenance import _kernels
-
-            return _kernels.band_keys(signatures, self)
-        kept = np.ascontiguousarray(signatures[:, : self.bands * self.rows])
-        rows = kept.reshape(len(signatures), self.bands, self.rows).astype(np.uint64)
-        value = np.arange(1, self.bands + 1, dtype=np.uint64) * np.uint64(FOLD_3) + np.zeros_like(rows[:, :, 0])
+        rows = signatures[:, : self.bands * self.rows].reshape(len(signatures), self.bands, self.rows)
+        keys = np.empty((len(signatures), self.bands), np.uint64)
+        keys[:] = np.arange(1, self.bands + 1, dtype=np.uint64) * np.uint64(FOLD_3)
         for row in range(self.rows):
-            value = (value ^ rows[:, :, row]) * np.uint64(FOLD_1)
-            value ^= value >> np.uint64(32)
-        return value
+            keys ^= rows[:, :, row]
+            keys *= np.uint64(FOLD_1)
+            keys ^= keys >> np.uint64(32)
+        return keys
 
 
 class Sieve:
