@@ -4,18 +4,16 @@ What each function means is said by its plain form in `provenance.fingerprint`, 
 Arrow: `content` (bytes,) uint8, and `ends` (texts + 1,) int64, where each text begins and the last one ends.
 """
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import int64, njit, uint8, uint32, uint64
+from numba import int64, uint8, uint32, uint64
 from numpy.typing import NDArray
 
 from provenance import fingerprint
+from provenance._numba import entry, inner, ranges_of, share_out
 from provenance.fingerprint import (
     ALONE,
     DOT_ABOVE,
@@ -47,17 +45,6 @@ LANES = 8
 """So many shingles are permuted together."""
 BLOCK = 32
 """So many bytes are lowered at a time where all are ASCII."""
-Function = TypeVar("Function", bound=Callable[..., Any])
-Decorator = Callable[[Function], Function]
-inner: Decorator[Any] = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")  # type: ignore[call-overload]
-
-
-def entry(function: Function) -> Function:
-    """Compile a function once for all processes, or once for each where nothing can be kept on disk."""
-    try:
-        return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
-    except RuntimeError:  # no folder for it may be written
-        return cast(Function, njit(nogil=True)(function))
 
 
 @inner
@@ -306,7 +293,7 @@ def sign_texts(texts: Texts, spec: MinHashSpec) -> Signatures:
         mixed = np.empty(len(room[-2]) + LANES, np.uint32)
         _sign_texts(content, ends, first, last, spec.n, affine, _characters(), room, mixed, signatures)
 
-    _share_out(fill, texts.split(PARTS * _processors()))
+    share_out(fill, ranges_of(texts.ends))
     return signatures
 
 
@@ -321,7 +308,7 @@ def shingle_sets(texts: Texts, spec: MinHashSpec) -> tuple[Hashes, Integers]:
         size = _shingle_sets(content, ends, first, last, spec.n, _characters(), _room(spec.n), found, sizes)
         return found[:size].copy()
 
-    found = _share_out(take, texts.split(PARTS * _processors()))
+    found = share_out(take, ranges_of(texts.ends))
     return np.concatenate([np.empty(0, np.uint64), *found]), np.append(0, np.cumsum(sizes))
 
 
@@ -329,7 +316,8 @@ def count_shared(hashes: Hashes, ends: Integers, left: Integers, right: Integers
     """What `fingerprint.ShingleSets.shared` says."""
     shared = np.empty(len(left), np.int64)
     hashes, ends, left, right = _read_only(hashes, ends, left, right)
-    _share_out(lambda first, last: _count_shared(hashes, ends, left, right, first, last, shared), _parts(len(left)))
+    pairs = ranges_of(np.arange(len(left) + 1))
+    share_out(lambda first, last: _count_shared(hashes, ends, left, right, first, last, shared), pairs)
     return shared
 
 
@@ -337,10 +325,6 @@ def add_to_sieve(keys: Hashes, counts: Bytes) -> None:
     """What `fingerprint.Sieve.add` says; on one processor, as keys of one slot must not meet."""
     (held,) = _read_only(keys)
     _add_to_sieve(held, counts)
-
-
-PARTS = 4
-"""So many parts are made for each processor, as some take longer than others."""
 
 
 def _read_only(*arrays: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -357,21 +341,6 @@ def _room(n: int) -> Room:
     words = np.zeros(size, np.uint8)
     edges, hashes, shingles = np.empty(size + 2, np.int32), np.empty(most, np.uint64), np.empty(most, np.uint64)
     return words, words.view(np.uint64), edges, hashes, shingles, np.empty(4, np.int64)
-
-
-def _share_out(work: Callable[[int, int], Any], parts: Sequence[tuple[int, int]]) -> list[Any]:
-    if len(parts) <= 1:
-        return [work(*part) for part in parts]
-    with ThreadPoolExecutor(_processors()) as workers:
-        return list(workers.map(work, *zip(*parts, strict=True)))
-
-
-def _parts(count: int) -> list[tuple[int, int]]:
-    return list(pairwise(np.linspace(0, count, PARTS * _processors() + 1).astype(np.int64).tolist()))
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

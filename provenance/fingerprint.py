@@ -318,12 +318,6 @@ class Texts:
         size = int(self.ends[-1] - self.ends[0]) + 200 * len(self)
         return size < FEW_BYTES and KERNELS not in sys.modules
 
-    def split(self, parts: int) -> list[tuple[int, int]]:
-        """Ranges of texts of about as many bytes."""
-        wanted = np.linspace(self.ends[0], self.ends[-1], parts + 1)[1:-1]
-        cuts = [0, *np.searchsorted(self.ends, wanted).tolist(), len(self)]
-        return [(first, last) for first, last in pairwise(cuts) if first < last]
-
 
 def warm() -> Thread:
     """Load the compiled kernel meanwhile; where it was never used before, that takes some seconds."""

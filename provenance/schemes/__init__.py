@@ -1,0 +1,1 @@
+"""Watermark schemes, one a file, each as `provenance.watermark.Scheme` says."""
