@@ -1,6 +1,6 @@
 """What all watermark schemes have in common, over token ids of whole batches: numba, GIL released, no torch."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,10 +64,10 @@ def _find_previous(names: Hashes, ends: Integers, first: int, last: int, slots: 
             size *= 2
         for slot in range(size):
             slots[slot] = -1
-        mask = np.uint64(size - 1)
+        mask: Any = np.uint64(size - 1)
         for i in range(begin, end):
-            name = names[i]
-            slot = np.uint64((name * SPREAD) >> np.uint64(32)) & mask
+            name: Any = names[i]
+            slot = (name * SPREAD >> np.uint64(32)) & mask
             while slots[slot] >= 0 and names[slots[slot]] != name:
                 slot = (slot + np.uint64(1)) & mask
             if slots[slot] > previous[i]:

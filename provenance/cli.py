@@ -25,7 +25,11 @@ CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT, DUPLICATES, LOOKUP = (
     f"registry.commands.{name}"
     for name in ("corpus", "learning", "copies", "mixtures", "safety", "audit", "duplicates", "lookup")
 )
+TRIALS = "registry.commands.trials"
+ATTRIBUTION = "registry.commands.attribution"
+DETECTION = "registry.commands.detection"
 EXPERIMENT = "trainer.commands"
+KEYS = "provenance.commands"
 COMMANDS = {
     "init": Home(f"{CORPUS}:init", "Make an empty registry."),
     "ingest": Home(f"{CORPUS}:ingest", "Take texts in, with their origin."),
@@ -60,12 +64,22 @@ COMMANDS = {
     "fingerprint rebuild": Home(f"{DUPLICATES}:fingerprint_rebuild", "Make the fingerprints that are missing."),
     "dedup": Home(f"{DUPLICATES}:dedup", "Report near-duplicates, which survives, and why."),
     "lookup": Home(f"{LOOKUP}:lookup", "Tell what texts outside the registry are copies of."),
+    "detect": Home(f"{DETECTION}:detect", "Look for the watermarks of the keys that are held."),
+    "keys add": Home(f"{KEYS}:keys_add", "Make a key for a watermark, or take one in."),
+    "keys list": Home(f"{KEYS}:keys_list", "List the keys that are held, without their secrets."),
+    "keys show": Home(f"{KEYS}:keys_show", "Show what may be known of a key."),
+    "keys remove": Home(f"{KEYS}:keys_remove", "Remove a key for good."),
+    "keys export-public": Home(f"{KEYS}:keys_export_public", "Write what others may know of keys, as JSON."),
+    "attribute": Home(f"{ATTRIBUTION}:attribute", "Infer who wrote documents of unknown origin, and why."),
+    "blind": Home(f"{TRIALS}:blind", "Make a registry of texts alone, and seal the truth about them."),
+    "score": Home(f"{TRIALS}:score", "Tell how well what was inferred agrees with the sealed truth."),
     "simulate": Home(f"{EXPERIMENT}:simulate", "Run generations of models that learn from one another."),
     "report": Home(f"{EXPERIMENT}:report", "Report what an experiment measured, as a page of HTML."),
 }
 GROUPS = {
     "record": "Record training and generation that was done anywhere.",
     "fingerprint": "Keep the fingerprints by which near-duplicates are found.",
+    "keys": "Keep the keys by which models mark their texts, outside of every registry.",
     "audit": "Ask what is in here, where from, and what it went into.",
 }
 

@@ -93,6 +93,23 @@ class NgramModel:
         stream = _stream(filter(None, split), vocabulary)
         return cls(vocabulary, tuple(_levels(stream, len(vocabulary), order, discount)))
 
+    @classmethod
+    def of_counts(
+        cls, vocabulary: Sequence[str], grams: Sequence[tuple[Ints, Ints]], discount: float = 0.75
+    ) -> NgramModel:
+        """Put together the model whose `counts` these are."""
+        radix, contexts = len(vocabulary) + 2, [2, len(vocabulary) + 1, *(len(keys) for keys, _ in grams[1:])]
+        discounts = [0.0, *(discount for _ in grams[1:])]
+        levels = [
+            _Level.of(radix, keys, counts, held, given_up)
+            for (keys, counts), held, given_up in zip(grams, contexts, discounts, strict=False)
+        ]
+        return cls(tuple(vocabulary), tuple(levels))
+
+    def counts(self) -> list[tuple[Ints, Ints]]:
+        """Tell the n-grams of each length, as sorted keys, and how often the texts have each."""
+        return [(level.keys, level.counts()) for level in self.levels]
+
     def sample(self, size: int, rng: np.random.Generator, max_words: int = 200) -> list[str]:
         """Write `size` texts, each of at least one word, ended by the model or cut at `max_words`."""
         _require(size >= 0, "size", "0 or more", size)
@@ -189,6 +206,12 @@ class _Level:
         mass = np.concatenate([[0.0], np.cumsum(counts - discount)])
         stop = np.cumsum(types)
         return cls(radix, keys, mass, stop - types, stop, total, backoff)
+
+    def counts(self) -> Ints:
+        """Give back the counts: what all n-grams gave up, each the same, is what the total lacks."""
+        discount = (self.total.sum() - self.mass[-1]) / len(self.keys)
+        counts: Ints = np.rint(np.diff(self.mass) + discount).astype(np.int64)
+        return counts
 
     def find(self, context: Ints, symbols: Ints) -> Ints:
         """Find the place of each n-gram, UNSEEN where the texts have none."""

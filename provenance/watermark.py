@@ -236,13 +236,15 @@ def _passage(values: Floats, before: Integers, tokens: Tokens, text: int, mean: 
 # -- many keys, many texts
 
 
-def verdicts(p: Floats, keys: int, rate: float = FALSE_POSITIVES) -> NDArray[np.bool_]:
-    """Which texts are marked, (texts,), where each was looked at by so many keys and `p` is of one of them.
+def verdicts(p: Floats, keys: int | Integers, rate: float = FALSE_POSITIVES) -> NDArray[np.bool_]:
+    """Which texts are marked, (texts,).
 
     Args:
+        p: of one key, (texts,).
+        keys: how many keys each text was scored by, (texts,) or one number for all.
         rate: the chance that an unmarked text is called marked by any of the keys (Bonferroni).
     """
-    return np.nan_to_num(p, nan=1.0) <= rate / max(keys, 1)
+    return np.nan_to_num(p, nan=1.0) <= rate / np.maximum(keys, 1)
 
 
 def false_discovery(p: Floats) -> Floats:

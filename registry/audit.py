@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from provenance.errors import Ambiguous, NotFound, ProvError, quoted
+from registry.attribute import attribution_of
 from registry.composition import composition
 from registry.fingerprints import sketcher
 from registry.licensing import VERDICTS, judge, with_version
@@ -105,6 +106,7 @@ def _document(store: Store, document_id: int) -> dict[str, Any]:
         "parents": store.ask_records("parents_of", document_id=document_id),
         "declarations": store.ask_records("declarations_of", document_id=document_id),
         "annotations": store.ask_records("annotations_of", document_id=document_id),
+        "attribution": attribution_of(store, document_id),
     }
 
 

@@ -29,11 +29,12 @@ from registry.licensing import judge
 from registry.lineage import find_manifest, rederive
 from registry.mix import MixSpec, Stratum, exact, quotas, round_keys
 from registry.near import Nearness
+from registry.real_share import RealShare, Side, kept, promised
 from registry.schema import question
 from registry.store import Batch, Store, update_with
 from registry.where import Where
 
-REASONS = ("unknown", "mixed", "withdrawn", "held_out", "license", "license_unknown", "duplicate")
+REASONS = ("unknown", "unattributed", "mixed", "withdrawn", "held_out", "license", "license_unknown", "duplicate")
 """Why a document that a mix's filter lets through may still not be drawn."""
 
 
@@ -79,6 +80,7 @@ class Drawn:
     excluded: dict[str, int]
     spared: list[dict[str, Any]]
     recorded: bool
+    real_share: RealShare | None = None
 
     @property
     def mix(self) -> str:
@@ -116,7 +118,9 @@ class Drawn:
             "seed": self.spec.seed,
             "unit": self.spec.unit,
             "requested": requested,
-            "achieved": self.total.plain() | {"real_frac": self.share_of(Origin.HUMAN), "strata": self.composition},
+            "achieved": self.total.plain()
+            | {"real_frac": self.share_of(Origin.HUMAN), "strata": self.composition}
+            | ({"real_share": self.real_share.summary()} if self.real_share else {}),
             "strata": strata,
             "excluded": self.excluded,
             "spared": self.spared,
@@ -147,6 +151,7 @@ def draw(store: Store, spec: MixSpec, record: bool = True, texts_of: Store | Non
         texts_of: where texts and fingerprints are held, where that is another store.
     Raises:
         Shortfall: the registry holds less than a stratum needs.
+        Unpromised: a real share is to be promised, and what is held cannot.
         Overlap: two strata ask for one document.
         UnknownField, WhereError: a condition names or compares what there is not.
         ProvError: the unit is tokens and there is no tokenizer, or it has not counted all texts.
@@ -202,7 +207,8 @@ def _draw(store: Store, spec: MixSpec, record: bool, texts_of: Store | None) -> 
             held, alike, excluded = _take_stock(store, spec)
             skips = [stratum.skip for stratum in spec.strata]
             stock = [max(0, counts.of(spec.unit) - skip) for counts, skip in zip(held, skips, strict=True)]
-            wanted = quotas(spec, stock, excluded)
+            sides = _sides(store, spec, stock, alike) if spec.promise else None
+            wanted = promised(spec, sides, excluded) if sides else quotas(spec, stock, excluded)
             reached = [
                 (quota and quota + skip, there + skip) for quota, there, skip in zip(wanted, stock, skips, strict=True)
             ]
@@ -227,7 +233,16 @@ def _draw(store: Store, spec: MixSpec, record: bool, texts_of: Store | None) -> 
         excluded=excluded,
         spared=spared,
         recorded=record,
+        real_share=kept(spec, sides, wanted) if sides else None,
     )
+
+
+def _sides(store: Store, spec: MixSpec, stock: list[int], alike: list[float]) -> list[Side]:
+    """The first documents of each stratum, as many as the whole mix has, with how probably each is real."""
+    assert spec.size is not None
+    _choose(store, _turns([(min(held, spec.size), held) for held in stock], alike))
+    tables = [store.ask_table("chances", stratum=index) for index in range(len(stock))]
+    return [Side(*(column.to_numpy() for column in table.columns)) for table in tables]
 
 
 def _each_once(
@@ -335,7 +350,7 @@ def _with_human_of(store: Store, relation: DuckDBPyRelation, mix: str) -> DuckDB
 
 
 _KEPT = (
-    *("document_id", "digest", "rank", "text_id", "id", "declared_origin", "excluded", "generation"),
+    *("document_id", "digest", "rank", "text_id", "id", "declared_origin", "excluded", "real_chance", "generation"),
     *("generation_exact", "bytes", "words", "tokens", "size"),
 )
 

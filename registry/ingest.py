@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from registry import lines
 from registry.arrivals import Arrivals, find_arrivals
 from registry.barred import find_covered, leave_out_covered
 from registry.carry import Carried, learn, read_folders
+from registry.detect import count_marked, detect_arrived
 from registry.fingerprints import NONE_SIGNED, complete, sketcher, wanted_sketcher
 from registry.lineage import rederive
 from registry.lines import Taken, Takers
@@ -39,6 +40,9 @@ from registry.readers import (
 from registry.rows import ARRIVING, Arriving, BadRow, Fault, Rejected, Rules, document_row
 from registry.store import Batch, Progress, Store, silent
 from registry.tokens import default_tokenizer
+
+if TYPE_CHECKING:
+    from provenance.detection import Seekers
 
 Near = Literal["report"]
 """What is to be done about new texts that are near-duplicates."""
@@ -83,6 +87,8 @@ class Ingested:
     parents_missing: int = 0
     learnt: int = 0
     skipped_files: int = 0
+    scored: int = 0
+    marked: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     near: Arrivals | None = None
 
@@ -132,6 +138,7 @@ def ingest(
     redeclare: bool = False,
     dry_run: bool = False,
     near: Near | None = None,
+    seekers: "Seekers | None" = None,
     input_digest: bytes | None = None,
     carried: Sequence[Carried] = (),
     progress: Progress = silent,
@@ -143,6 +150,7 @@ def ingest(
         redeclare: append a declaration where a known document arrives declared in another way.
         dry_run: do all of it, then leave the registry as it was.
         near: tell which of the new texts are near-duplicates of others; nothing is removed.
+        seekers: look for the marks of these keys in what is new.
         carried: the lineages of models and mixes that came along with exports.
         input_digest: what marks the input as done, for a later act to skip it.
     Raises:
@@ -153,7 +161,7 @@ def ingest(
     run_id = store.ask_value("run_id", digest=rules.written_by.run) if rules.written_by else None
     with store.limited(memory_limit=MEMORY, threads=1), store.batch("ingest", run_id) as batch:
         batch.input_digest = input_digest
-        act = _Act(store, batch, rules, skip_bad, redeclare, near)
+        act = _Act(store, batch, rules, skip_bad, redeclare, near, seekers)
         result = act.carry_out(feeds, carried, progress)
         if dry_run or not act.wrote_something:
             batch.abandon()
@@ -164,10 +172,17 @@ class _Act:
     """One act of ingesting, inside its transaction."""
 
     def __init__(
-        self, store: Store, batch: Batch, rules: Rules, skip_bad: bool, redeclare: bool, near: Near | None
+        self,
+        store: Store,
+        batch: Batch,
+        rules: Rules,
+        skip_bad: bool,
+        redeclare: bool,
+        near: Near | None,
+        seekers: "Seekers | None",
     ) -> None:
         self.store, self.batch, self.rules = store, batch, rules
-        self.skip_bad, self.redeclare, self.near = skip_bad, redeclare, near
+        self.skip_bad, self.redeclare, self.near, self.seekers = skip_bad, redeclare, near, seekers
         self.result = Ingested()
         self.names: list[str] = []
         self.fields: set[str] = set()
@@ -191,6 +206,9 @@ class _Act:
         self._count()
         self._write()
         self._learn(carried)
+        if self.seekers and self.result.added:
+            self.result.scored = detect_arrived(self.store, self.batch, self.seekers).documents
+            self.result.marked = count_marked(self.store, self.batch)
         if self.near:
             self.result.near = find_arrivals(self.store, self.newest_text)
         return self.result

@@ -11,18 +11,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.errors import ProvError, listed
 from provenance.origin import text_digest
 from registry.fingerprints import Sketcher, wanted_sketcher
 from registry.near import TRUNCATION, Nearness, find_near, seek_among
-from registry.readers import Meter, Row, Split, find_inputs, read
-from registry.rows import BadRow, Fault, default_item
+from registry.outside import OUR_COLUMNS, Columns, Outsider, named_rows, outsiders
+from registry.readers import Meter, Row, Split
 from registry.schema import question
 from registry.store import Progress, Store, silent
 
 BLOCK_TEXTS, BLOCK_BYTES = 50_000, 64_000_000
 """So many texts, or fewer of so many bytes, are looked up at a time: each time, all keys of the registry are met."""
-MOST_COLUMNS = 20
 
 EMPTY, BAD, EXACT, NEAR = "empty", "bad", "exact", "near"
 """What a row may come to besides none."""
@@ -36,20 +34,12 @@ _ROWS = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Where the text and the id of a row stand."""
-
-    text: str = "text"
-    id: str = "id"
-
-
 def lookup_files(
     store: Store,
     arguments: Iterable[str | Path],
     near: Nearness | None,
     *,
-    columns: Columns = Columns(),
+    columns: Columns = OUR_COLUMNS,
     split: Split | None = None,
     skip_bad: bool = False,
     meter: Meter | None = None,
@@ -60,9 +50,8 @@ def lookup_files(
     Raises:
         BrokenFile: and what was looked up until then is told.
     """
-    inputs, _ = find_inputs(arguments)
-    named = ((input.name, row) for input in inputs for row in read(input, split, meter))
-    return lookup(store, named, near, columns=columns, skip_bad=skip_bad, progress=progress)
+    rows = named_rows(arguments, split, meter)
+    return lookup(store, rows, near, columns=columns, skip_bad=skip_bad, progress=progress)
 
 
 def lookup(
@@ -70,7 +59,7 @@ def lookup(
     rows: Iterable[tuple[str, Row]],
     near: Nearness | None,
     *,
-    columns: Columns = Columns(),
+    columns: Columns = OUR_COLUMNS,
     skip_bad: bool = False,
     progress: Progress = silent,
 ) -> Iterator[pa.Table]:
@@ -92,17 +81,13 @@ def lookup(
         BadRow: a row has no column of that name, or what stands there is no text.
     """
     made = wanted_sketcher(store) if near else None
-    seen: set[str] = set()
     block, any_yet = _Block(), False
-    for name, row in rows:
-        seen.update(row.values)
-        block.take(name, row, columns, skip_bad)
+    for outsider in outsiders(rows, columns, skip_bad):
+        block.take(outsider)
         if block.is_full:
             yield _look_up(store, made, near, block)
             progress(len(block.rows))
             block, any_yet = _Block(), True
-    if seen and columns.id != Columns.id and columns.id not in seen:
-        raise ProvError(f"there is no column {columns.id!r}: the columns are {listed(sorted(seen), MOST_COLUMNS)}")
     if block.rows or not any_yet:
         yield _look_up(store, made, near, block)
         progress(len(block.rows))
@@ -124,49 +109,23 @@ class _Block:
     def is_full(self) -> bool:
         return len(self.rows) >= BLOCK_TEXTS or self.bytes >= BLOCK_BYTES
 
-    def take(self, name: str, row: Row, columns: Columns, skip_bad: bool) -> None:
-        told: dict[str, Any] = {"number": len(self.rows), "input": name, "place": row.place, "bytes": 0}
-        told["item"] = default_item(row.number, name)
-        try:
-            told["item"] = _item(row, columns.id) or told["item"]
-            told |= self._text(row, columns.text)
-        except Fault as fault:
-            if not skip_bad:
-                raise BadRow(name, row.place, str(fault)) from None
-            told["fault"] = str(fault)
+    def take(self, outsider: Outsider) -> None:
+        told: dict[str, Any] = {
+            "number": len(self.rows),
+            "bytes": 0,
+            **{name: getattr(outsider, name) for name in ("input", "place", "item", "fault")},
+        }
+        if outsider.text is not None:
+            told |= self._asked(outsider.text)
         self.rows.append(told)
 
-    def _text(self, row: Row, column: str) -> dict[str, Any]:
-        if row.fault:
-            raise Fault(row.fault)
-        if column not in row.values:
-            there = listed(row.values, MOST_COLUMNS)
-            raise Fault(f"no text (there is no column {column!r} but {there}: name the text's with --text-column)")
-        text = row.values[column]
-        if text is None or text == "":
-            return {}
-        if not isinstance(text, str):
-            raise Fault(f"its text is of the type {type(text).__name__}, wanted a string")
-        try:
-            digest, size = text_digest(text), len(text) if text.isascii() else len(text.encode())
-        except UnicodeEncodeError as error:
-            raise Fault(f"invalid UTF-8 in the text at character {error.start + 1}") from error
+    def _asked(self, text: str) -> dict[str, Any]:
+        digest, size = text_digest(text), len(text) if text.isascii() else len(text.encode())
         if digest not in self.asked:
             self.asked[digest] = -1 - len(self.contents)
             self.contents.append(text)
             self.bytes += size
         return {"digest": digest, "bytes": size, "asked_id": self.asked[digest]}
-
-
-def _item(row: Row, column: str) -> str | None:
-    value = row.values.get(column)
-    if value is None or value == "":
-        return None
-    try:
-        str(value).encode()
-    except UnicodeEncodeError:
-        raise Fault("invalid UTF-8 in its id") from None
-    return str(value)
 
 
 def _look_up(store: Store, made: Sketcher | None, near: Nearness | None, block: _Block) -> pa.Table:

@@ -27,12 +27,22 @@ from registry.near_holdouts import note_arrived
 from registry.schema import question
 from registry.store import MOMENT, Batch, Progress, Store, silent
 
-STAGED = ("text", "declaration", "derivation", "length", "annotation", "holdout", "measurement")
+STAGED = (
+    "text",
+    "declaration",
+    "derivation",
+    "length",
+    "annotation",
+    "holdout",
+    "measurement",
+    "detection",
+    "attribution",
+)
 """Tables of which all rows come here first, by the ids of the other registry, without contents and metadata."""
 
 LENT = (
     *("source", "license", "field", "tokenizer", "model", "run", "mix", "mix_composition", "annotated_field"),
-    *("holdout_source", "withdrawal", "handed_out", "experiment", "batch", "merged_batch"),
+    *("holdout_source", "withdrawal", "handed_out", "experiment", "watermark_key", "detector", "batch", "merged_batch"),
 )
 """Tables that are small enough to be held in memory."""
 
@@ -144,6 +154,7 @@ class _Act:
             self._take_knowledge()
             self._take_rules()
             self._take_mixes()
+            self._take_watermarks()
             self._take_chains()
         self._conclude(before)
         return self.result
@@ -262,6 +273,11 @@ class _Act:
         self.store.run("merge_mix_compositions")
         self.store.run("merge_handed_out", **self.act)
         for step in ("merge_experiments", "merge_measurements"):
+            self.store.run(step, **self.act)
+
+    def _take_watermarks(self) -> None:
+        """What was looked for and found in documents, and what is inferred of them; what is known here is kept."""
+        for step in ("merge_watermark_keys", "merge_detections", "merge_detectors", "merge_attributions"):
             self.store.run(step, **self.act)
 
     def _take_chains(self) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, lcm
+from math import ceil, floor, lcm
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -20,6 +20,8 @@ from registry.licensing import with_version
 from registry.where import Where
 
 Unit = Literal["documents", "bytes", "words", "tokens"]
+Promise = Literal["expected", "lower-bound"]
+PROMISES: tuple[Promise, ...] = ("expected", "lower-bound")
 MAX_SEED = 2**53 - 1  # the largest integer that canonical JSON carries
 MAX_REPEATS = 1000
 
@@ -68,8 +70,10 @@ class MixSpec(BaseModel):
     """A mix as it is asked for; the same spec over the same registry is the same mix.
 
     `size` None asks for the largest mix that the shares allow. A policy says what documents of that origin count
-    as: `exclude` leaves them out, and their own name makes them a class that strata may ask for. `use` leaves out what
-    its licence forbids for that use (see `registry.licensing`), and what has no licence that is known.
+    as: `exclude` leaves them out, and their own name makes them a class that strata may ask for. Two of unknown origin
+    go by attributions, and promise the real share: `expected` on average, `lower-bound` but for a risk of 5 % (see
+    `registry.real_share`). `use` leaves out what its licence forbids for that use (see `registry.licensing`), and what
+    has no licence that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +84,7 @@ class MixSpec(BaseModel):
     where: Where | None = None
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
     max_repeats: int = Field(default=1, ge=1, le=MAX_REPEATS)
-    unknown: Literal["exclude", "human", "model", "unknown"] = "exclude"
+    unknown: Literal["exclude", "human", "model", "unknown", "expected", "lower-bound"] = "exclude"
     mixed: Literal["exclude", "human", "model", "mixed"] = "exclude"
     use: str | None = Field(default=None, description="commercial or research, with the version of the licence table")
     unknown_license: Literal["exclude", "keep"] = "exclude"
@@ -119,6 +123,31 @@ class MixSpec(BaseModel):
         if any(stratum.skip for stratum in self.strata) and (self.unit != "documents" or self.max_repeats > 1):
             raise ValueError("skip passes over documents that are drawn once: use the unit documents and no repeats")
         return self
+
+    @model_validator(mode="after")
+    def _promise_is_of_real_documents(self) -> Self:
+        if self.promise is None:
+            return self
+        origins = sorted(str(Where.equals("origin", origin)) for origin in ("human", "model"))
+        if sorted(map(str, self.strata)) != origins:
+            raise ValueError(
+                f"unknown {self.promise} promises a share of real text: draw by --real-frac, or count "
+                "documents of unknown origin otherwise"
+            )
+        if self.unit != "documents" or self.size is None:
+            raise ValueError(
+                f"unknown {self.promise} promises a share of documents: give the size in documents, as --docs"
+            )
+        if self.max_repeats > 1 or any(stratum.skip for stratum in self.strata):
+            raise ValueError(
+                f"unknown {self.promise} draws each document once, from the first on: leave out max_repeats and skip"
+            )
+        return self
+
+    @property
+    def promise(self) -> Promise | None:
+        """The policy that promises a real share, where there is one."""
+        return next((promise for promise in PROMISES if promise == self.unknown), None)
 
     def canonical(self) -> bytes:
         """The spec as canonical JSON; a field at its default is left out, so that new fields change no digest."""
@@ -235,14 +264,14 @@ def largest(spec: MixSpec, available: Sequence[int]) -> int:
 
 
 class Shortfall(ProvError):
-    """A mix asks for more than the registry holds."""
+    """A mix asks for more than the registry holds; `best` is the largest size that can be had, where it is known."""
 
     def __init__(
         self,
         stratum: Stratum,
         wanted: int,
         held: int,
-        best: int,
+        best: int | None,
         spec: MixSpec,
         repeats: int | None,
         excluded: Mapping[str, int],
@@ -250,6 +279,7 @@ class Shortfall(ProvError):
         self.stratum, self.wanted, self.held, self.best, self.unit = stratum, wanted, held, best, spec.unit
         flag = "--docs" if spec.unit == "documents" else f"--{spec.unit}"
         mends = [f"use {flag} {best}"] if best else []
+        mends += [f"use a smaller {flag}"] if best is None else []
         mends += [f"allow --max-repeats {repeats}"] if repeats else []
         repeated = f", {held * spec.max_repeats:,} with repeats" if spec.max_repeats > 1 and held else ""
         if (unsure := excluded.get("unknown", 0) + excluded.get("mixed", 0)) and not held:
@@ -261,9 +291,33 @@ class Shortfall(ProvError):
         if duplicates := excluded.get("duplicate"):
             repeated += f" and leaves out {duplicates:,} documents as duplicates"
             mends += ["let sources lose less with --max-loss, or keep others with --keep"]
+        if unattributed := excluded.get("unattributed"):
+            repeated += f" and leaves out {unattributed:,} documents of unknown origin that nothing is inferred of"
+            mends += ["infer it with `prov attribute`"]
+        most = f" (the most at these shares is {best:,} {spec.unit})" if best is not None else ""
         super().__init__(
-            f"the mix needs {wanted:,} {spec.unit} of {stratum}, the registry holds {held:,}{repeated} "
-            f"(the most at these shares is {best:,} {spec.unit}): {', '.join([*mends, ''])}or ask for other shares"
+            f"the mix needs {wanted:,} {spec.unit} of {stratum}, the registry holds {held:,}{repeated}{most}: "
+            f"{', '.join([*mends, ''])}or ask for other shares"
+        )
+
+
+class Unpromised(ProvError):
+    """A mix asks for more real text than can be promised of documents of which some are of unknown origin.
+
+    Attributes:
+        best: the largest share that can be promised, rounded down to four decimals.
+    """
+
+    def __init__(self, spec: MixSpec, share: Fraction, held: int, best: Fraction, excluded: Mapping[str, int]) -> None:
+        self.share, self.held, self.best = share, held, floor(best * 10_000) / 10_000
+        mends = [f"use --real-frac {self.best:g} or less"] if self.best else []
+        mends += ["use a smaller --docs"] if held < (spec.size or 0) else []
+        mends += ["add human documents or better evidence"]
+        if unattributed := excluded.get("unattributed"):
+            mends += [f"infer with `prov attribute` what {unattributed:,} documents of unknown origin are"]
+        super().__init__(
+            f"the mix needs a real share of {float(share):g} of {spec.size:,} documents, the {held:,} of the human "
+            f"side can promise {self.best:g} by {spec.unknown}: {', '.join(mends)}, or choose another --unknown"
         )
 
 

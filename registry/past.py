@@ -15,7 +15,7 @@ WHOLE = ("setting", "field", "license")
 
 BY_BATCH = (
     *("batch", "tokenizer", "source", "declaration", "derivation", "model", "run"),
-    *("annotated_field", "annotation", "holdout", "holdout_source", "near_holdout", "withdrawal"),
+    *("annotated_field", "annotation", "holdout", "holdout_source", "near_holdout", "withdrawal", "attribution"),
 )
 """Tables of which the past has the rows of its batches."""
 

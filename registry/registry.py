@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -12,11 +12,14 @@ from provenance.errors import ProvError
 from provenance.fingerprint import DEFAULT, MinHashSpec
 from registry import audit, experiments, fingerprints, near_holdouts, reach
 from registry.annotate import Annotated, annotate
+from registry.attribute import Attributed, attribute, train_detector
+from registry.blind import Blinded, Trial, blind
 from registry.composition import DIMENSIONS, composition
 from registry.conflicts import conflicts
 from registry.contamination import contamination
 from registry.declare import Named, Redeclared, Statement, declare
 from registry.dedup import dedup
+from registry.detect import Sought, detect, detections
 from registry.draw import Drawn, draw
 from registry.fingerprints import setting_of
 from registry.ingest import Feed, Ingested, Near, ingest, ingest_files
@@ -29,6 +32,8 @@ from registry.near import Nearness
 from registry.readers import Meter, Row, Split
 from registry.rows import MAX_BYTES, Declared, Rules
 from registry.rules import HeldOut, Withdrawn, hold_out, withdraw
+from registry.score import Asked, score
+from registry.sealed import Key
 from registry.snapshot import Snapshot, snapshot
 from registry.stale import stale
 from registry.store import Clock, Progress, Store, silent, utc_now
@@ -36,6 +41,9 @@ from registry.tokens import add_tokenizer, count_all, default_tokenizer, uncount
 from registry.verify import Verified, verify
 from registry.where import Where
 from registry.writers import Export, erased_of, export, export_held_out
+
+if TYPE_CHECKING:
+    from provenance.detection import Seekers
 
 
 class Registry(Store):
@@ -76,6 +84,7 @@ class Registry(Store):
         commit_each_file: bool = False,
         dry_run: bool = False,
         near: Near | None = None,
+        seekers: "Seekers | None" = None,
         progress: Progress = silent,
         meter: Meter | None = None,
     ) -> Ingested:
@@ -88,6 +97,7 @@ class Registry(Store):
             split: cut `.txt` files into paragraphs or lines; else each is one text.
             commit_each_file: make each file a batch of its own, and pass over files that are done.
             near: "report" tells which of the new texts are near-duplicates of others; nothing is removed.
+            seekers: look for the marks of these keys in what is new (see `provenance.detection`).
             progress: called with the number of rows read since the last call.
             meter: tells meanwhile how many bytes of the files have been read.
         Raises:
@@ -104,6 +114,7 @@ class Registry(Store):
             redeclare=redeclare,
             dry_run=dry_run,
             near=near,
+            seekers=seekers,
             progress=progress,
         )
 
@@ -184,6 +195,16 @@ class Registry(Store):
         """The same of rows from Python, with the columns `text` and `id`; see `registry.lookup.lookup`."""
         numbered = ((name, Row(number, f"row {number:,}", dict(row))) for number, row in enumerate(rows, 1))
         return lookup(self, numbered, near, **options)
+
+    # -- watermarks
+
+    def detect(self, seekers: "Seekers", strip: bool = False, progress: Progress = silent) -> Sought:
+        """Score every document that a key was not looked for in; see `registry.detect.detect`."""
+        return detect(self, seekers, strip, progress)
+
+    def detections(self, keys: Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
+        """What the keys that were looked for say of all documents; see `registry.detect.detections`."""
+        return detections(self, keys, **options)
 
     # -- lineage
 
@@ -266,6 +287,26 @@ class Registry(Store):
     def contamination(self, mix: str | None = None) -> dict[str, Any]:
         """Held-out texts in mixes, and the models that learnt from them; see `registry.contamination`."""
         return contamination(self, mix)
+
+    # -- unknown origin
+
+    def train_detector(self, name: str = "logistic", **options: Any) -> dict[str, Any]:
+        """Train a detector on documents of known origin, and keep it; see `registry.attribute.train_detector`."""
+        return train_detector(self, name, **options)
+
+    def attribute(self, near: Nearness | None = None, **options: Any) -> Attributed:
+        """Infer who wrote documents of unknown origin; see `registry.attribute.attribute`."""
+        return attribute(self, near, **options)
+
+    # -- blind trials
+
+    def blind(self, trial: Trial, dry_run: bool = False, progress: Progress = silent) -> Blinded:
+        """Make a registry of texts alone, and seal the truth about them; see `registry.blind.blind`."""
+        return blind(self, trial, dry_run, progress)
+
+    def score(self, truth: Path, key: Key, **asked: Any) -> dict[str, Any]:
+        """Hold what was inferred in this blind registry against the truth; see `registry.score.Asked` and `.score`."""
+        return score(self, truth, key, Asked(**asked))
 
     # -- experiments
 

@@ -39,9 +39,12 @@ README = "README.md"
 TABLES = {
     "annotated_field": "Fields that sidecars brought.",
     "annotation": "Their values; of several of one document and field, the one of the newest batch counts.",
+    "attribution": "How probably a document of unknown origin is a model's, and by which evidence; the newest counts.",
     "batch": "The acts on the registry, each sealing all before it.",
     "declaration": "Who said what of a document, and when; of highest precedence the newest is in force.",
     "derivation": "What a document was made of.",
+    "detection": "What documents score by a watermark key, and which passage is marked.",
+    "detector": "What tells human from model text, with how well it does on texts that it did not see.",
     "document": "One occurrence of a text, with its origin, generation and sizes as they are in force.",
     "erased": "Hashes of rows that an erasure changed.",
     "experiment": "Experiments: name, digest and spec.",
@@ -66,6 +69,7 @@ TABLES = {
     "source": "Where texts came from.",
     "text": "Texts by digest; content is null where it was erased, or left out of the snapshot.",
     "tokenizer": "Tokenizers that tokens were counted with.",
+    "watermark_key": "What may be known of the keys that were looked for: never the keys themselves.",
     "withdrawal": "What was withdrawn, by text, document, source or licence.",
 }
 """What each table holds, for the folder's README."""
@@ -77,6 +81,7 @@ KEYS = {
     "as_of_batch_id": "batch.batch_id",
     "erased_in": "batch.batch_id",
     "near_id": "text.text_id",
+    "key_id": "watermark_key.key_id",
     "field_id": "annotated_field.field_id",
 }
 """The columns that join a table by another name than theirs; every other `<table>_id` joins that table."""

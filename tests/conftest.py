@@ -1,14 +1,16 @@
 """Fixtures that several test modules share."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 from provenance.origin import Origin
+from provenance.watermark import Scheme, Secret
 from registry import Declared, MixSpec, Registry, ratio, real_frac
 
 settings.register_profile("prov", deadline=None)  # a slow machine is no failure
@@ -83,3 +85,25 @@ def _fill(held: Registry) -> None:
 
 def _written(name: str, count: int) -> list[dict[str, Any]]:
     return [{"id": f"{name}{number}", "text": f"{name} wrote {number}"} for number in range(count)]
+
+
+@pytest.fixture(scope="session")
+def write() -> Callable[[Scheme, Secret, int, int, np.random.Generator], list[list[int]]]:
+    """Writes texts of tokens, marked, by a model for which all 512 tokens are as likely: so many rows, so long."""
+
+    def write(scheme: Scheme, secret: Secret, rows: int, length: int, rng: np.random.Generator) -> list[list[int]]:
+        texts = rng.integers(0, 512, (rows, scheme.context)).astype(np.int64)
+        used: list[set[tuple[int, ...]]] = [set() for _ in range(rows)]
+        while texts.shape[1] < length:
+            context = texts[:, texts.shape[1] - scheme.context :]
+            flat = np.zeros((rows, 512), np.float32)
+            scores = scheme.mark(secret, context, flat)
+            for row, key in enumerate(map(tuple, context.tolist())):
+                if scheme.once_per_context and key in used[row]:
+                    scores[row] = flat[row]
+                used[row].add(key)
+            texts = np.hstack([texts, (scores + rng.gumbel(size=scores.shape)).argmax(1)[:, None]])
+        held: list[list[int]] = texts.tolist()
+        return held
+
+    return write

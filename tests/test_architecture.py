@@ -18,16 +18,24 @@ def modules_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["audit", "--help"], ["record", "--help"], ["--version"]])
+HELP = [["--help"], ["audit", "--help"], ["record", "--help"], ["keys", "--help"], ["keys", "add", "--help"]]
+
+
+@pytest.mark.parametrize("arguments", [*HELP, ["--version"]])
 def test_help_loads_no_database_and_no_numbers(arguments: list[str]) -> None:
     code = f"from provenance.cli import cli\ntry:\n    cli({arguments!r})\nexcept SystemExit:\n    pass"
     assert not modules_after(code) & HEAVY
 
 
 def test_provenance_loads_no_database_and_no_torch() -> None:
-    names = ["cli", "console", "errors", "ngram", "origin"]
+    names = ["cli", "commands", "console", "errors", "keyring", "ngram", "origin"]
     code = "\n".join(f"import provenance.{name}" for name in names)
     assert not modules_after(code) & {"duckdb", "pyarrow", "torch", "transformers", "registry", "trainer"}
+
+
+def test_a_keyring_is_opened_without_numbers_and_tokenizers() -> None:
+    code = "from provenance.keyring import Keyring\nKeyring.open(environment={'PROV_KEYRING': 'none.json'}).keys()"
+    assert not modules_after(code) & (HEAVY - {"pydantic"})
 
 
 def test_registry_loads_no_trainer_and_no_torch() -> None:

@@ -162,12 +162,17 @@ def test_what_is_written_with_its_provenance_adds_nothing_when_it_comes_back(for
 # -- test-beds under schedules
 
 BEDS = names()
+QUICK: dict[str, dict[str, Any]] = {
+    "language": {"model_size": "micro", "vocabulary": 300, "context": 16, "steps": 2, "batch_size": 2, "test_texts": 3}
+}
+"""Parameters of a test-bed whose defaults would take too long here."""
 
 
 def run(bed: str, schedule: str, size: int = 12, generations: int = 4, repeats: int = 1, seed: int = 0) -> list[Report]:
     """What came of an arm."""
     sizes = {"size": size, "generations": generations, "repeats": repeats, "seed": seed}
-    cell = Experiment.of_grid({"testbed": bed, "schedule": schedule, **sizes}).cells()[0]
+    named = {"name": bed, **QUICK.get(bed, {})}
+    cell = Experiment.of_grid({"testbed": named, "schedule": schedule, **sizes}).cells()[0]
     return list(cell.run(cell.arm.bed()))
 
 

@@ -484,6 +484,7 @@ def test_the_best_of_a_shortfall_can_be_drawn_and_one_more_cannot(filled: Regist
     with pytest.raises(Shortfall) as caught:
         filled.mix(spec_for(0.8, size=10**6, unit=unit))
     best = caught.value.best
+    assert best
     assert filled.mix(spec_for(0.8, size=best, unit=unit), dry_run=True).total.documents
     with pytest.raises(Shortfall):
         filled.mix(spec_for(0.8, size=best + 1, unit=unit), dry_run=True)

@@ -219,7 +219,7 @@ def test_the_command_draws_for_a_use(licensed: Registry) -> None:
     drawn = json.loads(done.stdout)
     assert (drawn["achieved"]["documents"], drawn["spec"]["use"]) == (4, "commercial@1")
     assert drawn["excluded"] == {
-        **dict.fromkeys(["unknown", "mixed", "withdrawn", "held_out", "duplicate"], 0),
+        **dict.fromkeys(["unknown", "unattributed", "mixed", "withdrawn", "held_out", "duplicate"], 0),
         "license": 3,
         "license_unknown": 7,
     }

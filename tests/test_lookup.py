@@ -22,7 +22,8 @@ from provenance.origin import Origin, text_digest
 from registry import Declared, Registry
 from registry import lookup as lookup_module
 from registry.fingerprints import NoFingerprints
-from registry.lookup import Columns, Summary
+from registry.lookup import Summary
+from registry.outside import Columns
 from registry.near import Nearness
 from registry.readers import BrokenFile
 from registry.rows import BadRow

@@ -10,6 +10,7 @@ from itertools import count, permutations
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import pytest
 import tokenizers
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +22,7 @@ from provenance.origin import Origin
 from registry import Declared, Export, MixSpec, Registry, Where, ratio, real_frac
 from registry.declare import Statement
 from registry.merge import Merged, size
-from registry.store import Locked, utc_now
+from registry.store import Batch, Locked, utc_now
 from registry.verify import verify
 
 HUMAN = Declared(origin=Origin.HUMAN, source="books")
@@ -153,6 +154,14 @@ KNOWN = {
     "measurement": """
         SELECT hex(digest), name, spec, arm, repeat, generation, metric, value
         FROM measurement JOIN experiment USING (experiment_id)""",
+    "watermark_key": "SELECT key_id, scheme, parameters, hex(tokenizer_digest) FROM watermark_key",
+    "detection": """
+        SELECT hex(digest), key_id, scored, score, z, p, first_char, last_char
+        FROM detection JOIN document USING (document_id)""",
+    "detector": "SELECT hex(digest), name, content, report FROM detector",
+    "attribution": """
+        SELECT hex(digest), p_model, evidence FROM attribution JOIN document USING (document_id)
+        QUALIFY attribution.batch_id = max(attribution.batch_id) OVER (PARTITION BY document_id)""",
 }
 SPEC = MixSpec(strata=real_frac(0.25), size=8, seed=5)
 
@@ -498,6 +507,53 @@ def test_annotations_come_along_and_ours_are_kept(make: Made, tmp_path: Path) ->
     assert result.annotated_otherwise == 1 + 3  # h1's quality, and a tongue that is text here and a number there
     assert [row for row in known(into)["annotation"] if "quality" in row and "0.5" in row]
     assert not any(merge(into, other)[0].added.values())
+
+
+def detected(path: Path, scores: dict[str, float], detector: bytes = b"d" * 32) -> None:
+    """Let documents be looked at with key k1, and attributed: each by its item, with p and p_model."""
+    with Registry.open(path) as held, held.batch("detect") as batch:
+        if not held.connection.execute("SELECT 1 FROM watermark_key").fetchall():
+            key = {"key_id": ["k1"], "scheme": ["kgw"], "parameters": ["{}"], "tokenizer_digest": [b"t" * 32]}
+            held.insert("watermark_key", of_batch(batch, **key))
+        told = {"digest": [detector], "name": ["plain"], "content": [b"weights"], "report": ["{}"]}
+        held.insert("detector", of_batch(batch, **told))
+        ids = dict(held.connection.execute("SELECT item, document_id FROM document").fetchall())
+        documents, values = [ids[item] for item in scores], list(scores.values())
+        none = pa.nulls(len(scores), pa.int64())
+        numbers = {"scored": [9] * len(scores), "score": values, "z": values, "p": values, "first": none, "last": none}
+        held.insert("detection", of_batch(batch, document_id=documents, key_id=["k1"] * len(scores), **numbers))
+        evidence = ["[]"] * len(scores)
+        held.insert("attribution", of_batch(batch, document_id=documents, p_model=values, evidence=evidence))
+
+
+def of_batch(batch: Batch, **columns: Any) -> pa.Table:
+    count = len(next(iter(columns.values())))
+    return pa.table({**columns, "batch_id": pa.repeat(pa.scalar(batch.batch_id, pa.int64()), count)})
+
+
+def test_what_was_found_and_inferred_there_comes_along_and_ours_is_kept(make: Made) -> None:
+    into, other = make(human(1, 2)), make(human(3, 2, 4))
+    detected(into, {"h2": 0.25})
+    detected(other, {"h3": 0.5, "h2": 0.75}, b"e" * 32)
+    with Registry.open(other) as held, held.batch("attribute") as batch:
+        ids = held.connection.execute("SELECT document_id FROM document WHERE item = 'h3'").fetchall()[0]
+        held.insert("attribution", of_batch(batch, document_id=ids, p_model=[0.625], evidence=["[]"]))
+    (result,) = merge(into, other)
+    told = {name: result.added[name] for name in ("watermark_keys", "detections", "detectors", "attributions")}
+    assert told == {"watermark_keys": 0, "detections": 1, "detectors": 1, "attributions": 1}
+    with Registry.open(into) as held:
+        assert not verify(held).findings
+        for table, column, value in (("detection", "p", 0.5), ("attribution", "p_model", 0.625)):
+            found = held.connection.execute(f"SELECT item, {column} FROM {table} JOIN document USING (document_id)")
+            assert sorted(found.fetchall()) == [("h2", 0.25), ("h3", value)]
+    assert not any(merge(into, other)[0].added.values())
+
+
+def test_attributions_alone_are_news(make: Made) -> None:
+    into, other = make(human(1)), make(human(1))
+    detected(other, {"h1": 0.25})
+    assert merge(into, other)[0].added["attributions"] == 1
+    assert opened(into, lambda held: len(held.connection.table("attribution"))) == 1
 
 
 def test_the_other_chain_is_kept_link_by_link_and_no_link_twice(make: Made) -> None:

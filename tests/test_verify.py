@@ -22,7 +22,7 @@ from provenance.origin import Origin, document_digest, text_digest
 from registry import Declared, MixSpec, Registry, ratio, real_frac
 from registry.declare import Statement
 from registry.past import past
-from registry.store import Store
+from registry.store import Batch, Store
 from registry.verify import CHECKS, MOST, Act, Verified, carry_out, verify
 from registry.where import Where
 from registry.writers import Export
@@ -58,6 +58,7 @@ def fill(held: Registry, folder: Path) -> None:
     held.export(second.mix, Export(folder / "mix.jsonl"))
     measured = {"arm": ["replace"], "generation": [1], "repeat": [0], "metric": ["variance"], "value": [0.5]}
     held.measure(b"e" * 32, "first", {"name": "first"}, pa.table(measured))
+    watermark(held)
     merge(held, folder)
 
 
@@ -77,6 +78,30 @@ def sidecar(path: Path) -> Path:
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def watermark(held: Registry) -> None:
+    """What detecting and attributing leave behind: a key, what documents score by it, a detector, attributions."""
+    documents = held.connection.execute(
+        "SELECT document_id FROM document WHERE item IN ('h3', 'o1') ORDER BY item"
+    ).fetchall()
+    ids = pa.array([document for (document,) in documents], pa.int64())
+    with held.batch("detect") as batch:
+        key = {"key_id": ["k1"], "scheme": ["kgw"], "parameters": ["{}"], "tokenizer_digest": [b"t" * 32]}
+        held.insert("watermark_key", rows_of(batch, **key))
+        scores = {"scored": [12, 30], "score": [0.1 + 0.2, 0.75], "z": [-1.5, 5.0], "p": [0.9, 1e-300]}
+        passage = {"first_char": pa.array([None, 2], pa.int64()), "last_char": pa.array([None, 5], pa.int64())}
+        held.insert("detection", rows_of(batch, document_id=ids, key_id=["k1", "k1"], **scores, **passage))
+    with held.batch("attribute") as batch:
+        held.insert("detector", rows_of(batch, digest=[b"d" * 32], name=["plain"], content=[b"weights"], report=["{}"]))
+        said = {"p_model": [0.1, 0.7], "evidence": ['[{"kind":"prior","bits":-1.5}]', "[]"]}
+        held.insert("attribution", rows_of(batch, document_id=ids, **said))
+
+
+def rows_of(batch: Batch, **columns: Any) -> pa.Table:
+    """Rows that a batch declares, in the order of their table's columns."""
+    count = len(next(iter(columns.values())))
+    return pa.table({**columns, "batch_id": pa.repeat(pa.scalar(batch.batch_id, pa.int64()), count)})
 
 
 def merge(held: Registry, folder: Path) -> None:
@@ -247,6 +272,17 @@ SLOW_CHANGES = [
     Change("handed_out", "path", "'/elsewhere'", "batch "),
     Change("experiment", "spec", """'{"name":"other"}'""", "batch "),
     Change("measurement", "value", "value + 0.1", "batch "),
+    Change("watermark_key", "parameters", """'{"context":2}'""", "batch "),
+    Change("watermark_key", "tokenizer_digest", "unhex(sha256('x'))", "batch "),
+    Change("watermark_key", "key_id", "'k2'", "it names watermark_key k1, which is not there"),
+    Change("detection", "key_id", "'k2'", "it names watermark_key k2, which is not there"),
+    Change("detection", "p", "nextafter(p, 1::DOUBLE)", "batch "),
+    Change("detection", "last_char", "last_char + 1", "batch "),
+    Change("detector", "content", "encode('others')", "batch "),
+    Change("detector", "report", """'{"auc":1}'""", "batch "),
+    Change("attribution", "p_model", "nextafter(p_model, 1::DOUBLE)", "batch "),
+    Change("attribution", "evidence", """'[{"kind":"prior"}]'""", "batch "),
+    Change("attribution", "document_id", "document_id + 1", "batch "),
     Change("merged_batch", "tool_version", "'9'", "of the merged registry"),
     Change("merged_batch", "previous_digest", "unhex(sha256('x'))", "of the merged registry"),
 ]
@@ -262,7 +298,7 @@ CHAINED = (
     *("batch", "text", "document", "declaration", "derivation", "source", "license", "tokenizer", "length", "model"),
     *("run", "mix", "mix_document", "mix_composition", "mix_parent", "field", "annotated_field", "annotation"),
     *("holdout", "holdout_source", "near_holdout", "withdrawal", "erased", "handed_out", "experiment", "measurement"),
-    "merged_batch",
+    *("watermark_key", "detection", "detector", "attribution", "merged_batch"),
 )
 
 

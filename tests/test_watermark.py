@@ -1,6 +1,7 @@
 """Watermarks are found by key and tokens alone, exactly as they were made, and chance is told as chance."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,28 +29,11 @@ from provenance.watermark import (
 )
 
 VOCABULARY = 512
+Writer = Callable[[Scheme, Secret, int, int, np.random.Generator], list[list[int]]]
 PARAMETERS: dict[str, dict[str, Any]] = {"kgw-transformers": {"vocab_size": VOCABULARY}}
 SCHEMES = [find_scheme(name, PARAMETERS.get(name, {})) for name in names()]
 every_scheme = pytest.mark.parametrize("scheme", SCHEMES, ids=names())
 ids = st.lists(st.integers(0, 20), max_size=60)
-
-
-def write(scheme: Scheme, secret: Secret, rows: int, length: int, rng: np.random.Generator) -> list[list[int]]:
-    """Texts of tokens by a model for which all are as likely, marked."""
-    texts = rng.integers(0, VOCABULARY, (rows, scheme.context)).astype(np.int64)
-    used: list[set[tuple[int, ...]]] = [set() for _ in range(rows)]
-    while texts.shape[1] < length:
-        context = texts[:, texts.shape[1] - scheme.context :]
-        flat = np.zeros((rows, VOCABULARY), np.float32)
-        scores = scheme.mark(secret, context, flat)
-        for row, key in enumerate(map(tuple, context.tolist())):
-            if scheme.once_per_context and key in used[row]:
-                scores[row] = flat[row]
-            used[row].add(key)
-        noise = rng.gumbel(size=scores.shape)
-        texts = np.hstack([texts, (scores + noise).argmax(1)[:, None]])
-    held: list[list[int]] = texts.tolist()
-    return held
 
 
 def unmarked(rows: int, length: int, rng: np.random.Generator) -> list[list[int]]:
@@ -61,7 +45,7 @@ def unmarked(rows: int, length: int, rng: np.random.Generator) -> list[list[int]
 
 
 @every_scheme
-def test_marked_text_is_found_by_its_key_and_by_no_other(scheme: Scheme) -> None:
+def test_marked_text_is_found_by_its_key_and_by_no_other(scheme: Scheme, write: Writer) -> None:
     rng = np.random.default_rng(1)
     secret, other = scheme.draw_secret(), scheme.draw_secret()
     tokens = Tokens.of(write(scheme, secret, 40, 120, rng))
@@ -106,7 +90,7 @@ def test_a_text_that_says_one_thing_again_and_again_counts_it_once(scheme: Schem
 
 
 @every_scheme
-def test_a_prompt_is_not_scored_but_is_context(scheme: Scheme) -> None:
+def test_a_prompt_is_not_scored_but_is_context(scheme: Scheme, write: Writer) -> None:
     rng = np.random.default_rng(4)
     secret = scheme.draw_secret()
     prompt, marked = unmarked(1, 60, rng)[0], write(scheme, secret, 1, 100, rng)[0]
@@ -117,7 +101,7 @@ def test_a_prompt_is_not_scored_but_is_context(scheme: Scheme) -> None:
 
 
 @every_scheme
-def test_a_marked_passage_inside_unmarked_text_is_found_and_located(scheme: Scheme) -> None:
+def test_a_marked_passage_inside_unmarked_text_is_found_and_located(scheme: Scheme, write: Writer) -> None:
     rng = np.random.default_rng(5)
     secret = scheme.draw_secret()
     marked = write(scheme, secret, 1, 200, rng)[0]

@@ -6,9 +6,11 @@ of words would have one colour for ever, and a verdict on a corpus would be abou
 """
 
 import secrets
+from typing import Any
 
 import numpy as np
 from numba import uint64
+from numpy.typing import NDArray
 from pydantic import Field
 
 from provenance._numba import entry, inner, ranges_of, share_out
@@ -50,7 +52,7 @@ class Kgw(Scheme):
 
     def ngrams(self, secret: Secret, tokens: Tokens) -> Ngrams:
         values, names = np.empty(len(tokens.ids)), np.empty(len(tokens.ids), np.uint64)
-        key, limit = np.uint64(secret[0]), np.uint64(self.limit)
+        key, limit = uint64(secret[0]), uint64(self.limit)
         share_out(
             lambda first, last: _colour(tokens.ids, tokens.ends, first, last, key, limit, values, names),
             ranges_of(tokens.ends),
@@ -65,8 +67,9 @@ class Kgw(Scheme):
 
     def mark(self, secret: Secret, context: Context, scores: Logits) -> Logits:
         green = np.empty(scores.shape, np.bool_)
-        _green_lists(np.ascontiguousarray(context), np.uint64(secret[0]), np.uint64(self.limit), green)
-        return scores + np.float32(self.delta) * green
+        _green_lists(np.ascontiguousarray(context), uint64(secret[0]), uint64(self.limit), green)
+        marked: Logits = scores + np.float32(self.delta) * green.astype(np.float32)
+        return marked
 
 
 def binomial_tail(totals: Floats, counts: Integers, share: float) -> Floats:
@@ -93,7 +96,7 @@ def _mix(value: int) -> int:
 
 
 @inner
-def _add(state: int, token: int) -> int:
+def _add(state: Any, token: Any) -> Any:
     value = uint64(state) + _STEP * uint64(token + 1)
     value = (value ^ (value >> uint64(30))) * _1
     value = (value ^ (value >> uint64(27))) * _2
@@ -102,7 +105,7 @@ def _add(state: int, token: int) -> int:
 
 @entry
 def _colour(
-    ids: Integers, ends: Integers, first: int, last: int, key: int, limit: int, values: Floats, names: Hashes
+    ids: Integers, ends: Integers, first: int, last: int, key: Any, limit: Any, values: Floats, names: Hashes
 ) -> None:
     """Fill in what n-grams are known by, and 1 where the last token of one is green, 0 where not, NaN at the start."""
     for text in range(first, last):
@@ -117,7 +120,7 @@ def _colour(
 
 
 @entry
-def _green_lists(context: Context, key: int, limit: int, green: Logits) -> None:
+def _green_lists(context: Context, key: Any, limit: Any, green: NDArray[np.bool_]) -> None:
     """Fill `green` (rows, vocabulary) bool with which tokens are green after each context (rows, 2)."""
     for row in range(len(context)):
         state = _add(_add(key, context[row, 0]), context[row, 1])

@@ -156,7 +156,7 @@ def _temper(value: Any) -> Any:
 
 
 @entry
-def _permute(seed: int, order: Integers, most: int, state: Words) -> None:
+def _permute(seed: Any, order: Integers, most: int, state: Words) -> None:
     """Shuffle the first `most` of `order` as torch does: each with one that comes at or after it."""
     _begin(seed, state)
     size = len(order)

@@ -19,6 +19,7 @@ from provenance.console import (
     show_table,
 )
 from provenance.origin import COLUMNS, Generation, Origin
+from registry.commands.detection import held_seekers
 from registry.commands.duplicates import fingerprint_options, spec_of_options
 
 
@@ -82,6 +83,7 @@ def _column_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--commit-each-file", is_flag=True, help="One batch a file; finished files are passed over next time.")
 @click.option("--dry-run", is_flag=True, help="Check everything, keep nothing.")
 @click.option("--near", type=click.Choice(["report"]), help="Tell which new texts are near-duplicates; remove none.")
+@click.option("--no-detect", is_flag=True, help="Do not look for the watermarks of the keys that are held.")
 @_column_options
 @registry_option
 @json_option
@@ -104,6 +106,7 @@ def ingest(
     commit_each_file: bool,
     dry_run: bool,
     near: Any,
+    no_detect: bool,
     registry: Path,
     as_json: bool,
     **columns: str | None,
@@ -133,6 +136,7 @@ def ingest(
         by=by,
         evidence=evidence,
     )
+    seekers = None if no_detect else held_seekers()
     renamed = {name.removeprefix("column_"): value for name, value in columns.items() if value}
     with Registry.open(registry) as held:
         inputs, passed_over = find_inputs(paths)
@@ -151,6 +155,7 @@ def ingest(
                 commit_each_file=commit_each_file,
                 dry_run=dry_run,
                 near=near,
+                seekers=seekers,
                 progress=advance,
                 meter=meter,
             )
@@ -195,6 +200,7 @@ def _ingested(counts: dict[str, int], dry_run: bool) -> str:
         f"{counts['known']:,} known",
     ]
     names = {
+        "marked": "marked by a key that is held",
         "changed": "changed since",
         "redeclared": "declared anew",
         "rejected": "bad rows left out",
@@ -264,7 +270,7 @@ def _show_entry(entry: dict[str, Any], full: bool) -> None:
     if "generation" in entry:
         entry["generation"] = str(Generation(entry["generation"], entry.pop("generation_exact")))
     lists = {name: entry.pop(name) for name in ("rules", "parents", "declarations", "annotations") if name in entry}
-    text = entry.pop("text", None)
+    text, attribution = entry.pop("text", None), entry.pop("attribution", None)
     for name, value in entry.items():
         if value is not None:
             click.echo(f"{name + ':':24}{plain(value)}")
@@ -272,6 +278,12 @@ def _show_entry(entry: dict[str, Any], full: bool) -> None:
         if rows:
             click.echo(f"{name}:")
             show_table(rows)
+    if attribution:
+        click.echo(
+            f"attribution:            a model's with p {attribution['p_model']:.4g}, prior {attribution['prior']:g}"
+        )
+        if attribution["evidence"]:
+            show_table(attribution["evidence"])
     if text is not None:
         click.echo(text if full or len(text) <= 500 else f"{text[:500]}… (--full shows all {len(text):,} characters)")
     click.echo()

@@ -109,7 +109,8 @@ def lookup(
 
     Example:  prov lookup crawl.jsonl --fail-on held-out --parquet found.parquet
     """
-    from registry.lookup import Columns, Summary
+    from registry.lookup import Summary
+    from registry.outside import Columns
     from registry.readers import Meter, find_inputs
     from registry.registry import Registry
     from registry.writers import refuse_input, refuse_registry, tables_writer

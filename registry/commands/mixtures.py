@@ -14,6 +14,7 @@ from provenance.origin import Generation
 if TYPE_CHECKING:
     from registry.draw import Drawn
     from registry.mix import MixSpec, Unit
+    from registry.real_share import RealShare
     from registry.writers import Export
 
 
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--unknown",
-    type=click.Choice(["exclude", "human", "model"]),
+    type=click.Choice(["exclude", "human", "model", "expected", "lower-bound"]),
     default="exclude",
     show_default=True,
-    help="What documents of unknown origin count as.",
+    help="What documents of unknown origin count as. By what `prov attribute` inferred: expected promises --real-frac "
+    "on average, lower-bound but for a risk of 5 %.",
 )
 @click.option(
     "--mixed",
@@ -116,6 +118,8 @@ def _mix_spec(
     named = {
         name for stratum in strata for name in ("unknown", "mixed") if stratum.where == Where.equals("origin", name)
     }
+    if options["unknown"] in mix.PROMISES:  # which a stratum of unknown documents contradicts
+        named -= {"unknown"}
     policies = {name: name if name in named else options[name] for name in ("unknown", "mixed")}
     return _checked(
         {
@@ -226,6 +230,8 @@ def _show_drawn(drawn: "Drawn") -> None:
             f"{row['origin']}, generation {generation}: {plain(row['documents'])} documents, "
             f"{plain(row['bytes'])} bytes"
         )
+    if drawn.real_share:
+        _show_real_share(drawn.real_share)
     for row in drawn.spared:
         say(
             f"{row['name'] or 'what has no source'} would lose {row['duplicates']:,} of {row['documents']:,} documents "
@@ -233,6 +239,17 @@ def _show_drawn(drawn: "Drawn") -> None:
         )
     left_out = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in drawn.excluded.items() if count]
     click.echo(f"excluded: {', '.join(left_out) or 'none'}")
+
+
+def _show_real_share(promised: "RealShare") -> None:
+    click.echo(
+        f"real by {promised.policy}: {promised.asked:.2%} asked, {promised.expected:.2%} expected, "
+        f"{promised.lower_bound:.2%} or more but for a risk of 5%"
+    )
+    for name, side in (("human", promised.human_side), ("model", promised.model_side)):
+        click.echo(
+            f"{name} side: {plain(side['declared'])} declared documents, {plain(side['unknown'])} of unknown origin"
+        )
 
 
 @click.command()

@@ -5,9 +5,15 @@ FROM (
     UNION ALL
     (SELECT 'annotation' AS kind FROM annotation WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
+    (SELECT 'attribution' AS kind FROM attribution WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
     (SELECT 'declaration' AS kind FROM declaration WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'derivation' AS kind FROM derivation WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
+    (SELECT 'detection' AS kind FROM detection WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
+    (SELECT 'detector' AS kind FROM detector WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'document' AS kind FROM document WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
@@ -36,6 +42,8 @@ FROM (
     (SELECT 'source' AS kind FROM source WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'tokenizer' AS kind FROM tokenizer WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
+    (SELECT 'watermark_key' AS kind FROM watermark_key WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'withdrawal' AS kind FROM withdrawal WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL

@@ -18,4 +18,8 @@ SELECT (SELECT count(*) FROM document) AS documents,
        (SELECT count(*) FROM handed_out) AS handed_out,
        (SELECT count(*) FROM experiment) AS experiments,
        (SELECT count(*) FROM measurement) AS measurements,
+       (SELECT count(*) FROM watermark_key) AS watermark_keys,
+       (SELECT count(*) FROM detection) AS detections,
+       (SELECT count(*) FROM detector) AS detectors,
+       (SELECT count(*) FROM attribution) AS attributions,
        (SELECT count(*) FROM merged_batch) AS batches

@@ -14,6 +14,8 @@ WITH counted AS (
     UNION ALL
     SELECT batch_id, 'declare', count(*), 0 FROM declaration GROUP BY batch_id
     UNION ALL
+    SELECT batch_id, 'attribute', count(*), 0 FROM attribution GROUP BY batch_id
+    UNION ALL
     SELECT batch_id, 'annotate', count(DISTINCT digest), 0
     FROM (
         SELECT annotation.batch_id, digest FROM annotation JOIN document USING (document_id)
@@ -21,6 +23,8 @@ WITH counted AS (
         SELECT batch_id, key FROM erased WHERE kind = 'annotation'
     )
     GROUP BY batch_id
+    UNION ALL
+    SELECT batch_id, 'detect', count(DISTINCT document_id), 0 FROM detection GROUP BY batch_id
     UNION ALL
     SELECT holdout.batch_id, 'hold out', count(*), sum(bytes)
     FROM holdout

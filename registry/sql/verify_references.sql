@@ -93,6 +93,20 @@ WITH reference AS (
     SELECT 'measurement.experiment_id', experiment_id, 'experiment' FROM measurement
     WHERE experiment_id NOT IN (SELECT experiment_id FROM experiment)
     UNION ALL
+    SELECT 'watermark_key.batch_id', batch_id, 'batch' FROM watermark_key WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
+    SELECT 'detection.document_id', document_id, 'document' FROM detection WHERE document_id NOT IN (SELECT document_id FROM document)
+    UNION ALL
+    SELECT 'detection.key_id', key_id, 'watermark_key' FROM detection WHERE key_id NOT IN (SELECT key_id FROM watermark_key)
+    UNION ALL
+    SELECT 'detection.batch_id', batch_id, 'batch' FROM detection WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
+    SELECT 'detector.batch_id', batch_id, 'batch' FROM detector WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
+    SELECT 'attribution.document_id', document_id, 'document' FROM attribution WHERE document_id NOT IN (SELECT document_id FROM document)
+    UNION ALL
+    SELECT 'attribution.batch_id', batch_id, 'batch' FROM attribution WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
     SELECT 'merged_batch.batch_id', batch_id, 'batch' FROM merged_batch WHERE batch_id NOT IN (SELECT batch_id FROM batch)
     UNION ALL
     SELECT 'mix_composition.mix_id', mix_id, 'mix' FROM mix_composition WHERE mix_id NOT IN (SELECT mix_id FROM mix)

@@ -58,6 +58,14 @@ WITH twice AS (
     GROUP BY experiment_id, arm, repeat, generation, metric
     HAVING count(*) > 1
     UNION ALL
+    SELECT 'watermark_key.key_id', key_id FROM watermark_key GROUP BY key_id HAVING count(*) > 1
+    UNION ALL
+    SELECT 'detection', document_id || ', ' || key_id FROM detection GROUP BY document_id, key_id HAVING count(*) > 1
+    UNION ALL
+    SELECT 'detector.digest', lower(hex(digest))[1:12] FROM detector GROUP BY digest HAVING count(*) > 1
+    UNION ALL
+    SELECT 'attribution', document_id || ', ' || batch_id FROM attribution GROUP BY document_id, batch_id HAVING count(*) > 1
+    UNION ALL
     SELECT 'setting.name', name FROM setting GROUP BY name HAVING count(*) > 1
 )
 SELECT place, value || ' stands twice' AS what, count(*) OVER () AS total FROM twice ORDER BY place, what LIMIT $most

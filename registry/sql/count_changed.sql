@@ -1,0 +1,2 @@
+-- count_changed: how many documents are attributed anew.
+SELECT count(*) FROM changed
