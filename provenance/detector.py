@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from provenance.calibration import Calibration, Flags, Floats, even, fit_logistic
 from provenance.errors import ProvError
-from provenance.features import DISCOUNT, FEATURES, Likelihood, length_of, surfaces, words_of
+from provenance.features import DISCOUNT, FEATURES, Likelihood, beginning, length_of, surfaces, words_of
 from provenance.ngram import NgramModel
 
 Ints = NDArray[np.int64]
@@ -81,18 +81,24 @@ def bands(words: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class LogisticDetector:
-    """A trained detector: n-gram models, a regression over features, a calibration; see `detector_training.train`."""
+    """A trained detector: n-gram models, a regression over features, a calibration; see `detector_training.train`.
+
+    Attributes:
+        most_words: it reads so many words of a text; of longer ones it has not seen enough of both classes.
+    """
 
     name: str
     likelihood: Likelihood
     regression: Regression
     calibration: Calibration
+    most_words: int
 
     @cached_property
     def digest(self) -> bytes:
         return hashlib.sha256(self.content).digest()
 
     def score(self, texts: Sequence[str]) -> Floats:
+        texts = [beginning(text, self.most_words) for text in texts]
         words = np.array([length_of(text) for text in texts], np.float64)
         features = np.hstack([self.likelihood.features([words_of(text) for text in texts]), surfaces(texts)])
         return self.calibration(self.regression.score(features, words), words)
@@ -109,6 +115,7 @@ class LogisticDetector:
             "levels": len(self.likelihood.human.levels),
             "model_levels": len(self.likelihood.model.levels),
             "calibration": vars(self.calibration),
+            "most_words": self.most_words,
         }
         arrays: dict[str, NDArray[Any]] = {
             "header": np.frombuffer(json.dumps(header, sort_keys=True, separators=(",", ":")).encode(), np.uint8),
@@ -157,6 +164,7 @@ class LogisticDetector:
                 Likelihood(frozenset(header["vocabulary"]), *sides),
                 Regression(arrays["mean"], arrays["spread"], arrays["weights"]),
                 Calibration(**header["calibration"]),
+                header["most_words"],
             )
         except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise BrokenDetector(name, "its content is damaged") from error

@@ -5,7 +5,7 @@ without the texts that they are asked about.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -25,13 +25,15 @@ from provenance.calibration import (
 )
 from provenance.detector import LENGTHS, Ints, LogisticDetector, Regression, bands
 from provenance.errors import ProvError
-from provenance.features import FEATURES, Likelihood, excerpts, length_of, surfaces, words_of
+from provenance.features import FEATURES, Likelihood, beginning, excerpts, length_of, surfaces, words_of
 from provenance.origin import text_digest
 
 Advance = Callable[[int], None]
 
 LEAST_TEXTS = 50
 """Of each class there must be as many: fewer tell nothing of the other texts of the world."""
+COMMON = 0.9
+"""Texts are read up to the length that this share of each class does not exceed."""
 MOST_GENERATORS = 8
 """So many generators, those with the most texts, are each left out once."""
 
@@ -114,6 +116,8 @@ def train(
     humans = int((~labelled.is_model).sum())
     if min(humans, len(labelled.texts) - humans) < LEAST_TEXTS:
         raise TooFewTexts(humans, len(labelled.texts) - humans)
+    most_words = _most_words(labelled)
+    labelled = replace(labelled, texts=[beginning(text, most_words) for text in labelled.texts])
     rng = np.random.default_rng(seed)
     fold = _dealt(labelled.groups, labelled.is_model, folds, rng)
     read = _read(labelled, rng)
@@ -128,6 +132,7 @@ def train(
         Likelihood.fit(read.words[: len(fold)], labelled.is_model),
         Regression.fit(fitted.own, read.lengths, read.is_model),
         calibrate(scores, read.lengths, read.is_model, weights),
+        most_words,
     )
     advance(len(fold))
     unseen = _unseen_generators(labelled, read, fold, folds, advance)
@@ -137,10 +142,20 @@ def train(
         "heaviest": _without_heaviest(fitted, detector.regression, len(fold)),
         "largest_llr": round(detector.calibration.most, 4),
         "half_words": detector.calibration.half,
+        "most_words": most_words,
         "folds": folds,
         "seed": seed,
     }
     return detector, report
+
+
+def _most_words(labelled: Labelled) -> int:
+    """How many words of each text are read: a tenth of one class is longer at least, so that both are known there.
+
+    What is longer than all texts of one class would be told by its length alone.
+    """
+    words = np.array([length_of(text) for text in labelled.texts], np.float64)
+    return max(1, int(min(np.quantile(words[labelled.is_model == side], COMMON) for side in (False, True))))
 
 
 def _dealt(groups: Sequence[bytes], is_model: Flags, folds: int, rng: np.random.Generator) -> Ints:

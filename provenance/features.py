@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from sys import intern
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +47,23 @@ _FUNCTION_WORDS = frozenset(_ENGLISH.split())
 
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case, and its punctuation marks, each a word of its own."""
-    return _WORD.findall(text[:READ_CHARS].lower())
+    return [*map(intern, _WORD.findall(text[:READ_CHARS].lower()))]  # the same word of many texts is held once
 
 
 def length_of(text: str) -> int:
     """How many words a text has, as far as it is looked at: what lies between white space."""
     return len(text[:READ_CHARS].split())
+
+
+def beginning(text: str, words: int) -> str:
+    """The first words of a text, as they stand there.
+
+    >>> beginning("one  two three", 2), beginning(" one ", 2)
+    ('one  two', ' one ')
+    """
+    text = text[:READ_CHARS]
+    parts = text.split(None, words)
+    return text[: len(text) - len(parts[words])].rstrip() if len(parts) > words else text
 
 
 # -- on the surface

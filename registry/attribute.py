@@ -26,6 +26,7 @@ from provenance.attribution import (
     judged,
 )
 from provenance.errors import NotFound, ProvError
+from provenance.features import READ_CHARS
 from provenance.origin import canonical
 from registry.barred import stage_barred
 from registry.fingerprints import refuse_bare, wanted_sketcher
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 BATCH = "attribute"
 """The kind of the batches in which detectors are kept, and attributions."""
 
-PART_BYTES = 16_000_000
+PART_BYTES = 8_000_000
 """Texts of about so many bytes are judged at a time."""
 
 SAMPLE = 20_000
@@ -122,7 +123,7 @@ def _labelled(store: Store, where: Where | str | None, seed: int, sample: int) -
         store.lend(placed=_relation(store, "placed")),
     ):
         store.run("stage_labelled", most=sample // 2)
-    rows = store.ask_table("labelled_texts").to_pydict()
+    rows = store.ask_table("labelled_texts", chars=READ_CHARS).to_pydict()
     is_model = np.array(rows["is_model"], np.bool_)
     return Labelled(rows["text"], is_model, rows["generator"], rows["root"])
 
@@ -273,7 +274,7 @@ def _find_copies(store: Store, near: Nearness | None) -> None:
 def _infer(store: Store, detector: Detector | None, prior: float, progress: Progress) -> None:
     store.run("stage_attributed")
     for (part,) in store.ask("attributing_parts"):
-        rows = store.ask_table("attributing_part", part=part).to_pylist()
+        rows = store.ask_table("attributing_part", part=part, chars=READ_CHARS).to_pylist()
         ratios = _ratios(detector, rows)
         told = [(row["document_id"], _inferred(row, detector, ratios, prior)) for row in rows]
         store.insert("attributed", pa.Table.from_pylist([_row(*one) for one in told], _ATTRIBUTED))

@@ -11,7 +11,7 @@ from provenance.console import plain
 from registry.attribute import Attributed
 from registry.copying import replacing, translated
 
-SIDE, LEFT, BOTTOM, TOP = 280, 42, 36, 10
+SIDE, LEFT, BOTTOM, TOP = 280, 42, 36, 14
 """The square in which a picture is drawn, and the room left of it, below and above, in pixels."""
 
 MEASURES = {"human": "human", "model": "model", "auc": "AUC", "tpr": "TPR at 1 % FPR", "ece": "ECE", "brier": "Brier"}
@@ -36,7 +36,8 @@ def page(name: str, digest: str, report: Mapping[str, Any], found: Attributed | 
         _inferred(found) if found else "",
         _pictures(report),
         _tables(report),
-        f"<footer>detector {digest}; {report['folds']} folds, seed {report['seed']}</footer>",
+        f"<footer>detector {digest}; {report['folds']} folds, seed {report['seed']}; it reads "
+        f"{report['most_words']:,} words of a text at most</footer>",
     ]
     return template.substitute(title=escape(f"Detector {name}"), body="\n".join(parts))
 
@@ -86,7 +87,7 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> str:
     line = _path((row["p_model"], row["share"]) for row in bins)
     dots = "".join(
         f'<circle class="dot" cx="{_x(row["p_model"]):.1f}" cy="{_y(row["share"]):.1f}" '
-        f'r="{3 + 14 * row["weight"] ** 0.5:.1f}"><title>said {row["p_model"]:.3f}, true {row["share"]:.3f}, '
+        f'r="{3 + 9 * row["weight"] ** 0.5:.1f}"><title>said {row["p_model"]:.3f}, true {row["share"]:.3f}, '
         f"{row['texts']:,} texts</title></circle>"
         for row in bins
     )

@@ -211,12 +211,17 @@ def test_the_same_text_and_near_ones_speak_for_the_origin_that_they_have(corpus:
     assert "by bigrams" in says
 
 
-def test_a_text_that_holds_a_human_one_is_not_near_to_it_but_one_that_stands_in_it_is(corpus: Registry) -> None:
+@pytest.mark.parametrize("human_first", [True, False])
+def test_a_text_that_holds_a_human_one_is_not_near_to_it_but_one_that_stands_in_it_is(
+    corpus: Registry, human_first: bool
+) -> None:
     human = " ".join(paragraphs()[:6])
     part = " ".join(human.split()[20:120])
-    corpus.add(rows_of("h", [human]), HUMAN)
-    corpus.add(rows_of("part", [part]), UNKNOWN)
-    corpus.add(rows_of("quoting", [" ".join([*paragraphs()[100:106], human, *paragraphs()[110:125]])]), UNKNOWN)
+    quoting = " ".join([*paragraphs()[100:106], human, *paragraphs()[110:125]])
+    unknown = [*rows_of("part", [part]), *rows_of("quoting", [quoting])]
+    acts = [(rows_of("h", [human]), HUMAN), (unknown, UNKNOWN)]
+    for rows, said in acts if human_first else reversed(acts):
+        corpus.add(rows, said)
     corpus.attribute(NEAR)
     assert kinds_of(corpus, "part0").keys() == {"near"}
     assert kinds_of(corpus, "quoting0") == {}
@@ -346,7 +351,7 @@ def test_training_again_on_the_same_is_no_news_and_a_name_makes_another(trained:
 def labelled_texts(held: Registry, where: str | None = None, sample: int = 1_000) -> dict[str, list[Any]]:
     """What a detector would learn from."""
     attribute_module._labelled(held, where, 0, sample)
-    rows: dict[str, list[Any]] = held.ask_table("labelled_texts").to_pydict()
+    rows: dict[str, list[Any]] = held.ask_table("labelled_texts", chars=20_000).to_pydict()
     return rows
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from provenance import attribution, calibration
+from provenance import attribution, calibration, detector_training
 from provenance.attribution import KINDS, SUREST, Attribution, Evidence, Side, check_prior, fuse
 from provenance.calibration import Calibration, Floats, calibrate, even, fit_logistic, logistic
 from provenance.detector import BrokenDetector, LogisticDetector, bands
@@ -364,6 +364,36 @@ def test_of_labels_that_mean_nothing_nothing_is_learnt_however_often_texts_are_r
     apart = [bytes([number // 256, number % 256]) for number in range(800)]
     leaking = train(Labelled(labelled.texts, labelled.is_model, labelled.generators, apart), folds=4)[1]
     assert leaking["overall"]["auc"] > 0.8  # this is what is kept from happening
+
+
+def test_no_likelihood_is_asked_of_a_model_that_had_read_the_fold() -> None:
+    human, rng, folds = PARAGRAPHS[:60], np.random.default_rng(1), 3
+    labelled = Labelled.of(human, written(PARAGRAPHS[500:800], 60))
+    fold = np.arange(120) % folds
+    read = detector_training._read(labelled, rng)
+    fitted = detector_training._cross_fit(read, np.concatenate([fold, fold]), folds, lambda done: None)
+    for each in range(folds):
+        for left_out in range(folds):
+            whole = np.flatnonzero((fold != each) & (fold != left_out))
+            other = Likelihood.fit([read.words[row] for row in whole.tolist()], labelled.is_model[whole])
+            rows = np.flatnonzero(np.concatenate([fold, fold]) == each)
+            found = fitted.own if left_out == each else fitted.inner[left_out]
+            wanted = other.features([read.words[row] for row in rows.tolist()])
+            assert np.array_equal(found[rows][:, : wanted.shape[1]], wanted)
+
+
+def test_length_alone_tells_nothing() -> None:
+    """Both sides are of one kind of text, and one is shorter by far."""
+    chance = random.Random(5)
+    long = chance.sample([text for text in PARAGRAPHS if len(text.split()) > 35], 340)
+    cut = [" ".join(text.split()[: 12 + number % 20]) for number, text in enumerate(long)]
+    detector, _ = train(Labelled.of(long[:120], cut[120:240]), folds=3)
+    short, whole = detector.score(cut[240:]), detector.score(long[240:])
+    apart = calibration.auc(np.concatenate([whole, short]), np.arange(200) >= 100)
+    assert apart is not None
+    assert apart < 0.75
+    assert np.abs(whole).mean() < 1
+    assert detector.most_words < 40
 
 
 def test_what_shares_a_group_is_never_learnt_from_and_judged() -> None:

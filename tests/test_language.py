@@ -88,6 +88,12 @@ def test_texts_to_learn_from_to_measure_on_and_for_the_tokenizer_have_nothing_in
     assert sorted(held.test + tuple(HUMAN)[1::5]) == sorted(HUMAN)
 
 
+def test_paragraphs_of_a_file_have_blank_lines_between_them_which_may_hold_spaces(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text(" \n \n".join(f" number {place} of the\n paragraphs" for place in range(20)), encoding="utf-8")
+    assert paragraphs(str(path)) == tuple(f"number {place} of the paragraphs" for place in range(20))
+
+
 def learnable(bed: Language, size: int) -> list[str]:
     needs_training()
     rows: list[str] = bed.real(size, 1, GENERATOR(0))[0].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import Field
 from provenance.errors import ProvError
 from trainer.testbed import TestBed
 
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 TENTHS = 10
 """Where there is no registry, every tenth paragraph is held out."""
 
@@ -75,7 +77,7 @@ def paragraphs(path: str | None) -> tuple[str, ...]:
             whole = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ProvError(f"cannot read texts from {path}: {error}; name a file of UTF-8 text") from error
-    found = [" ".join(part.split()) for part in whole.split("\n\n")]
+    found = [" ".join(part.split()) for part in _BLANK_LINE.split(whole)]
     long_enough = tuple(dict.fromkeys(part for part in found if part.count(" ") > 2))
     if len(long_enough) < 2 * TENTHS:
         raise ProvError(

@@ -131,7 +131,8 @@ def _show_detector(found: dict[str, Any]) -> None:
     known = "" if found["new"] else ", which was held before"
     click.echo(f"detector {found['name']} ({found['digest'][:12]}), {found['bytes']:,} bytes{known}")
     click.echo(
-        f"learnt from {texts['human']:,} human texts and {texts['model']:,} of models; on texts it had not seen:"
+        f"learnt from {texts['human']:,} human texts and {texts['model']:,} of models, the first "
+        f"{report['most_words']:,} words of each; on texts it had not seen:"
     )
     rows = [{"": "all", **_measures(overall)}]
     rows += [{"": plain(row["generator"]), **_measures(row)} for row in report["by_generator"]]

@@ -8,7 +8,8 @@ WITH wanted AS (
     SEMI JOIN wanted USING (document_id)
 ), last_saying AS (
     -- What a declarer took back, be it by saying that nobody knows, is not said any more.
-    SELECT document_id, origin, declared_by, CASE WHEN precedence < highest THEN 'outranked' ELSE 'superseded' END AS standing
+    SELECT document_id, origin, declared_by,
+           CASE WHEN precedence < highest THEN 'outranked' ELSE 'superseded' END AS standing
     FROM saying
     QUALIFY row_number() OVER (
         PARTITION BY document_id, declared_by ORDER BY precedence DESC, declared_at DESC, batch_id DESC, origin
@@ -20,7 +21,7 @@ WITH wanted AS (
     WHERE origin IN ('human', 'model')
     GROUP BY document_id
 ), newest_detection AS (
-    SELECT document_id, key_id, arg_max({'p': p}, batch_id).p AS p
+    SELECT document_id, key_id, (arg_max({'p': p}, batch_id)).p AS p
     FROM detection
     SEMI JOIN wanted USING (document_id)
     GROUP BY document_id, key_id
@@ -38,7 +39,7 @@ WITH wanted AS (
     FROM copy
     GROUP BY text_id
 )
-SELECT document_id, document.text_id, content, created_at, declared, best, keys, copied
+SELECT document_id, document.text_id, content[1:$chars] AS content, created_at, declared, best, keys, copied
 FROM wanted
 JOIN document USING (document_id)
 JOIN text ON text.text_id = document.text_id

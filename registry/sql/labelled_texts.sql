@@ -13,7 +13,7 @@ WITH RECURSIVE forebear(document_id, ancestor_id) AS (
 ), prompt AS (
     SELECT child_id AS document_id, max(prefix_chars) AS prefix_chars FROM derivation GROUP BY child_id
 )
-SELECT content[coalesce(prefix_chars, 0) + 1:] AS text, is_model, model.name AS generator,
+SELECT content[coalesce(prefix_chars, 0) + 1:coalesce(prefix_chars, 0) + $chars] AS text, is_model, model.name AS generator,
        coalesce(root.root, text.digest) AS root
 FROM labelled
 JOIN document USING (document_id)
@@ -21,5 +21,5 @@ JOIN text ON text.text_id = document.text_id
 LEFT JOIN model ON model.model_id = document.model_id
 LEFT JOIN root ON root.document_id = labelled.document_id
 LEFT JOIN prompt ON prompt.document_id = labelled.document_id
-WHERE trim(content[coalesce(prefix_chars, 0) + 1:]) <> ''
+WHERE trim(content[coalesce(prefix_chars, 0) + 1:coalesce(prefix_chars, 0) + $chars]) <> ''
 ORDER BY place, document.digest
