@@ -6,6 +6,7 @@ Nothing that was declared changes: an attribution stands beside its document, an
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +110,27 @@ def train_detector(
         "new": is_new,
         "report": report,
     }
+
+
+def take_detector(store: Store, other: str | Path, name: str | None = None) -> str:
+    """Take over a detector that another registry trained, the newest or that of a name; returns its name.
+
+    Raises:
+        NotFound: the other registry holds none, or none of that name.
+        BrokenDetector: what it holds is none that can be used.
+    """
+    with Store.open(other, read_only=True) as held:
+        found = find_detector(held, name)
+        if found is None:
+            raise ProvError(f"{other} holds no detector: train one there with `prov attribute --train`")
+        digest, held_name, content, report = held.ask("detector", name=name)[0]
+    with store.batch(BATCH) as batch:
+        if digest.hex() in {row["digest"] for row in detectors(store)}:
+            batch.abandon()
+        else:
+            kept = {"name": held_name, "content": content, "report": report}
+            store.run("insert_detector", batch_id=batch.batch_id, digest=digest.hex(), **kept)
+    return str(held_name)
 
 
 def _labelled(store: Store, where: Where | str | None, seed: int, sample: int) -> "Labelled":

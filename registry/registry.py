@@ -12,7 +12,7 @@ from provenance.errors import ProvError
 from provenance.fingerprint import DEFAULT, MinHashSpec
 from registry import audit, experiments, fingerprints, near_holdouts, reach
 from registry.annotate import Annotated, annotate
-from registry.attribute import Attributed, attribute, train_detector
+from registry.attribute import Attributed, attribute, take_detector, train_detector
 from registry.blind import Blinded, Trial, blind
 from registry.composition import DIMENSIONS, composition
 from registry.conflicts import conflicts
@@ -293,6 +293,10 @@ class Registry(Store):
     def train_detector(self, name: str = "logistic", **options: Any) -> dict[str, Any]:
         """Train a detector on documents of known origin, and keep it; see `registry.attribute.train_detector`."""
         return train_detector(self, name, **options)
+
+    def take_detector(self, other: str | Path, name: str | None = None) -> str:
+        """Take over a detector that another registry trained; see `registry.attribute.take_detector`."""
+        return take_detector(self, other, name)
 
     def attribute(self, near: Nearness | None = None, **options: Any) -> Attributed:
         """Infer who wrote documents of unknown origin; see `registry.attribute.attribute`."""

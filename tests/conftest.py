@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,16 @@ from registry import Declared, MixSpec, Registry, ratio, real_frac
 
 settings.register_profile("prov", deadline=None)  # a slow machine is no failure
 settings.load_profile("prov")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_keys_of_the_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever keys somebody holds, tests hold none but their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PROV_KEY")]:
+            patch.delenv(name)
+        patch.setenv("PROV_KEYRING", str(tmp_path_factory.mktemp("no-keys") / "keyring.json"))
+        yield
 
 
 @pytest.fixture(scope="session")

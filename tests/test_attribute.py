@@ -550,3 +550,24 @@ def test_what_cannot_be_done_is_one_line_and_leaves_the_registry_as_it_was(
 
 def test_the_page_never_takes_the_place_of_the_registry(prov: Prov, file: Path) -> None:
     assert "this very registry" in prov("attribute", "--report", str(file), code=1).stderr
+
+
+def test_a_detector_of_another_registry_is_taken_over_whole_and_once(prov: Prov, file: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.prov"
+    with Registry.create(blank) as held:
+        held.add(rows_of("uh", paragraphs()[70:90]) + rows_of("um", written(90)[70:]), UNKNOWN)
+    asked = ("attribute", "--registry", str(blank), "--detector-from", str(file), "--exact", "--json")
+    told, again = json.loads(prov(*asked).stdout), json.loads(prov(*asked).stdout)
+    with Registry.open(file, read_only=True) as there, Registry.open(blank, read_only=True) as here:
+        [[digest, content]] = here.connection.sql("SELECT digest, content FROM detector").fetchall()
+        assert there.connection.sql("SELECT digest, content FROM detector").fetchall() == [(digest, content)]
+        assert here.verify().holds
+    assert (told["changed"], told["kinds"]["detector"], again["changed"]) == (40, 40, 0)
+    none = prov("attribute", "--registry", str(blank), "--detector-from", "nosuch.prov", code=1).stderr
+    assert "no registry at nosuch.prov" in none
+    with Registry.create(tmp_path / "empty.prov"):
+        pass
+    empty = prov("attribute", "--registry", str(blank), "--detector-from", str(tmp_path / "empty.prov"), code=1).stderr
+    assert "empty.prov holds no detector" in empty
+    both = prov("attribute", "--detector-from", str(file), "--dry-run", code=2).stderr
+    assert "leave one out" in both

@@ -145,6 +145,7 @@ NEEDS_REGISTRY = [
     ["fingerprint", "rebuild"],
     ["dedup"],
     ["attribute"],
+    ["detect"],
     ["blind", "-o", "b.prov", "--key-file", "k"],
     ["score", "--truth", "t", "--key-file", "k"],
 ]

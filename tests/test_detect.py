@@ -325,9 +325,3 @@ def test_disguises_are_stripped_and_scripts_left_alone(text: str, plain: str) ->
     if found.places:
         assert len(found.places) == len(plain) + 1
         assert found.places == sorted(found.places)
-
-
-@pytest.fixture(autouse=True)
-def _no_keys_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("PROV_KEY")]:
-        monkeypatch.delenv(name)

@@ -23,8 +23,8 @@ from registry import Declared, Registry
 from registry import lookup as lookup_module
 from registry.fingerprints import NoFingerprints
 from registry.lookup import Summary
-from registry.outside import Columns
 from registry.near import Nearness
+from registry.outside import Columns
 from registry.readers import BrokenFile
 from registry.rows import BadRow
 

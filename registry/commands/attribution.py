@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from registry.registry import Registry
 
 TRAINING = ("name", "seed", "folds", "sample")
-ASKING = ("detector", "prior", "exact", "dry_run", "limit", "everything")
+ASKING = ("detector", "detector_from", "prior", "exact", "dry_run", "limit", "everything")
 
 
 @click.command()
 @click.option("--where", metavar="FILTER", help="These documents alone: source = 'crawl' AND words > 50.")
 @click.option("--detector", metavar="NAME", help="The detector to ask.  [default: the newest]")
+@click.option("--detector-from", metavar="FILE", help="Take over the detector of this registry, and ask it.")
 @click.option("--prior", type=Share(), help="How probable a model is before any evidence.  [default: 0.5]")
 @click.option("--exact", is_flag=True, help="Look for the same texts of known origin alone, not for near ones.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be attributed, keep nothing.")
@@ -49,6 +50,7 @@ def attribute(
     context: click.Context,
     where: str | None,
     detector: str | None,
+    detector_from: str | None,
     prior: float | None,
     exact: bool,
     dry_run: bool,
@@ -78,6 +80,8 @@ def attribute(
     from registry.registry import Registry
 
     _check_options(context, train, limit, everything)
+    if detector_from is not None and dry_run:
+        raise click.UsageError("--detector-from keeps the detector here, --dry-run keeps nothing: leave one out")
     given: dict[str, Any]
     with Registry.open(registry, read_only=dry_run) as held:
         if report is not None:
@@ -86,6 +90,8 @@ def attribute(
             given = {"where": where, "name": name, "seed": seed, "folds": folds, "sample": sample}
             _train(held, given, report, as_json)
         else:
+            if detector_from is not None:
+                detector = held.take_detector(detector_from, detector)
             given = {"where": where, "detector": detector, "prior": 0.5 if prior is None else prior, "dry_run": dry_run}
             near = wanted_nearness(held, "either", exact, None)
             _attribute(held, near, given, None if everything else 10 if limit is None else limit, report, as_json)

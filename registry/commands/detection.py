@@ -34,6 +34,13 @@ def held_seekers(wanted: tuple[str, ...] = ()) -> "Seekers":
     return Seekers.of(Keyring.open(environment=os.environ), wanted)
 
 
+def _some_seekers(wanted: tuple[str, ...]) -> "Seekers":
+    seekers = held_seekers(wanted)
+    if not len(seekers):
+        raise ProvError("no key is held to look for: add the one that texts were marked with by `prov keys add`")
+    return seekers
+
+
 @click.command()
 @click.argument("paths", nargs=-1)
 @click.option("--key", "keys", metavar="KEY", multiple=True, help="Look for this key; may be given several times.")
@@ -81,27 +88,27 @@ def detect(
         raise click.UsageError("--parquet names a file: what was found goes to standard output")
     if not 0 < fpr < 1:
         raise click.UsageError("--fpr is a rate between 0 and 1, as in 1%")
-    seekers = held_seekers(keys)
-    if not len(seekers):
-        raise ProvError("no key is held to look for: add the one that texts were marked with by `prov keys add`")
     most = None if everything else limit
     if paths:
-        found = _detect_files(paths, seekers, fpr, strip, (text_column, id_column), split, skip_bad, most, parquet)
+        found = _detect_files(
+            paths, _some_seekers(keys), fpr, strip, (text_column, id_column), split, skip_bad, most, parquet
+        )
     else:
-        found = _detect_registry(registry, seekers, fpr, strip, most, parquet)
+        found = _detect_registry(registry, keys, fpr, strip, most, parquet)
     show_json(found) if as_json else _show(found)
     conclude({"marked": found["marked"], "disagreements": found.get("disagreements", 0)}, fail_on)
 
 
 def _detect_registry(
-    registry: Path, seekers: "Seekers", fpr: float, strip: bool, limit: int | None, parquet: str | None
+    registry: Path, keys: tuple[str, ...], fpr: float, strip: bool, limit: int | None, parquet: str | None
 ) -> dict[str, Any]:
     from registry.detect import detection_rows
     from registry.registry import Registry
     from registry.writers import refuse_registry, write_table
 
-    ids = [seeker.key for seeker in seekers.seekers]
     with Registry.open(registry) as held:
+        seekers = _some_seekers(keys)
+        ids = [seeker.key for seeker in seekers.seekers]
         if parquet is not None:
             refuse_registry(held, Path(parquet))
         with progress(None, "documents") as advance:

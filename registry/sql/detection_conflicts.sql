@@ -1,5 +1,5 @@
--- detection_conflicts: documents that are marked though they are declared human, or not marked by the key that their run
--- says it used, the surest ones first.
+-- detection_conflicts: documents that are declared human and marked, or not marked by the key that their run says it used.
+-- The surest ones come first.
 SELECT CASE WHEN is_marked THEN 'human, but marked' ELSE 'written with a key, but not marked' END AS finding,
        item AS id, lower(hex(document.digest)) AS document, origin, source.name AS source, model.name AS generator,
        CASE WHEN is_marked THEN verdict.key_id ELSE run.spec->>'$.watermark.key' END AS key, verdict.p

@@ -1,5 +1,5 @@
--- detections: what each document scores by each key, with its verdict, and q, its share of false ones among all that
--- stand out as much (Benjamini and Hochberg).
+-- detections: what each document scores by each key, with its verdict and its q.
+-- q is the share of false ones among all that stand out as much (Benjamini and Hochberg).
 WITH ranked AS (
     SELECT detection.*, p * count(p) OVER () / count(p) OVER (ORDER BY p NULLS LAST) AS raw
     FROM detection, asked

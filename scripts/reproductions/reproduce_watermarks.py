@@ -155,7 +155,7 @@ class Writer:
             model_size="mini",
             context=max(LENGTHS) + 16,
             texts=file,
-            epochs=1 if quick else 4,
+            epochs=1 if quick else 3,
             vocabulary=1024,
         )
         self.rng = np.random.default_rng(0)
@@ -260,7 +260,10 @@ def change(text: str, edit: str, share: float, writer: Writer) -> str:
 
 
 def trial(writer: Writer, texts: int) -> Iterator[Claim]:
-    """Marked text is put among human text in a registry, made blind, sought, attributed, and scored by the truth."""
+    """Marked text is put among human text in a registry, made blind, sought, attributed, and scored by the truth.
+
+    The detector learnt from other texts of the same kinds, unmarked ones.
+    """
     with TemporaryDirectory() as name:
         folder = Path(name)
         keyring = Keyring.open(folder / "keyring.json", environment={})
@@ -278,8 +281,14 @@ def trial(writer: Writer, texts: int) -> Iterator[Claim]:
             corpus.add(_rows("m", written), run=run.digest.hex())
             sealed = Trial(folder / "blind.prov", folder / "blind.truth", folder / "seal")
             corpus.blind(sealed)
+        with Registry.create(folder / "labelled.prov") as labelled:
+            labelled.add(_rows("h", writer.human[texts:][:texts]), Declared(origin=Origin.HUMAN))
+            others = writer.bed.write(writer.model, texts, writer.rng).texts
+            labelled.add(_rows("m", others), Declared(origin=Origin.MODEL, generator="scratch"))
+            labelled.train_detector()
         with Registry.open(sealed.output) as blind:
             blind.detect(Seekers.of(keyring))
+            blind.take_detector(folder / "labelled.prov")
             blind.attribute()
             kept = [_drawn(blind, sealed, texts // 2, seed) for seed in range(20)]
             told = blind.score(sealed.truth, read_key(sealed.key))
@@ -320,7 +329,7 @@ def main(files: tuple[str, ...], quick: bool, as_json: bool, markdown: bool) -> 
     if len(human) < 2_000 and not quick:
         say(f"{len(human):,} chunks of human text, the claim is about 2,000: name more with --texts")
     claims = [*chance(human, rng), *mistakes(human, writer.bed.tokenizer, rng), *power(writer, 64 if quick else 400)]
-    claims += trial(writer, 100 if quick else 800)
+    claims += trial(writer, 100 if quick else 400)
     found = grid(writer, 16 if quick else 200)
     told = {"claims": [claim.row() for claim in claims], "grid": found, "seconds": time.perf_counter() - start}
     FOLDER.mkdir(exist_ok=True)
