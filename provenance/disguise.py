@@ -25,7 +25,9 @@ WIDE = {chr(0xFF00 + point): chr(0x20 + point) for point in (*range(0x21, 0x3B),
 
 _FOREIGN = "".join(ALIKE)
 _HIDDEN = re.compile(f"[{INVISIBLE}]|(?<=[{LATIN}{_FOREIGN}])[{JOINERS}]+(?=[{LATIN}{_FOREIGN}])")
-_MAY_HIDE = re.compile(f"[{INVISIBLE}{JOINERS}{_FOREIGN}{''.join(WIDE)}]")
+HINT = f"[{INVISIBLE}{JOINERS}{_FOREIGN}{''.join(WIDE)}]"
+"""A regular expression, for RE2 as well, that matches in each text that holds disguises, and in some others."""
+_MAY_HIDE = re.compile(HINT)
 _WORD = re.compile(f"[{LATIN}{_FOREIGN}]+")
 _PLAIN = re.compile(f"[{LATIN}]")
 _SWAP = str.maketrans(ALIKE | WIDE)

@@ -56,6 +56,22 @@ class Tokens:
         ids = np.fromiter((token for text in texts for token in text), np.int64, int(ends[-1]))
         return cls(ids, ends, ends[:-1] + np.array(prompts or [0] * len(texts), np.int64))
 
+    @classmethod
+    def of_rows(cls, rows: Integers, prompt: int = 0, pad: int | None = None, end: int | None = None) -> Self:
+        """Those of rows as a model gives them back, (texts, tokens): each without its padding, and cut at its end.
+
+        Args:
+            prompt: so many columns are prompts, those of padding among them.
+            pad, end: the tokens that fill rows up on either side, and that end a text.
+        """
+        texts, prompts = [], []
+        for row in rows.tolist():
+            ends = [place for place, token in enumerate(row) if token == end and place >= prompt]
+            kept = row[: ends[0]] if ends else row
+            texts.append([token for token in kept if token != pad])
+            prompts.append(sum(token != pad for token in kept[:prompt]))
+        return cls.of(texts, prompts)
+
     def __len__(self) -> int:
         return len(self.ends) - 1
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from provenance.disguise import HINT
 from provenance.origin import canonical
 from provenance.watermark import FALSE_POSITIVES, false_discovery, marked_share, name_of, verdicts
 from registry.outside import OUR_COLUMNS, Columns, Outsider, named_rows, outsiders
@@ -34,13 +35,14 @@ def detect(store: Store, seekers: "Seekers", strip: bool = False, progress: Prog
     """Score every document that a key was not looked for in, as one batch.
 
     Args:
-        strip: leave disguised characters out of what is scored (see `provenance.disguise`); texts stay as they are.
+        strip: leave disguised characters out of what is scored (see `provenance.disguise`), and score texts that hold
+            some again; the texts stay as they are.
         progress: called with the number of documents scored since the last call.
     """
     with store.batch("detect") as batch:
         sought = detect_arrived(store, batch, seekers, strip=strip, first_batch=0, progress=progress)
-        batch.documents = sought.documents
-        if not sought.documents:
+        batch.documents = store.ask_value("count_detected", batch_id=batch.batch_id)
+        if not batch.documents:
             batch.abandon()
     return sought
 
@@ -58,14 +60,15 @@ def detect_arrived(
     _keep_keys(store, batch, seekers)
     first = batch.batch_id if first_batch is None else first_batch
     keys = [seeker.key for seeker in seekers.seekers]
-    store.run("stage_undetected", keys=keys, part_bytes=PART_BYTES, first_batch=first)
+    disguises = HINT if strip else None
+    store.run("stage_undetected", keys=keys, part_bytes=PART_BYTES, first_batch=first, disguises=disguises)
     disguised = documents = 0
     for part, count in store.ask("undetected_parts"):
         rows = store.ask_table("undetected_of_part", part=part)
         texts, prompts = rows.column("content").to_pylist(), rows.column("prompt").to_pylist()
         for found in seekers.detect(texts, prompts, strip):
             with store.lend(found=_table(rows.column("document_id"), found)):
-                store.run("insert_detections", key=found.key, batch_id=batch.batch_id)
+                store.run("insert_detections", key=found.key, batch_id=batch.batch_id, again=strip)
         disguised += int(np.count_nonzero(found.disguises))
         documents += count
         progress(count)

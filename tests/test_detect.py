@@ -176,6 +176,25 @@ def test_a_killed_search_leaves_nothing(corpus: Registry, keyring: Keyring, rows
     assert corpus.verify().holds
 
 
+def test_disguised_documents_are_scored_again_without_their_disguises(
+    corpus: Registry, keyring: Keyring, say: Say
+) -> None:
+    plain = say("mine", 2, 120)
+    texts = [plain[0], plain[1].replace("w", "w\u200b")]
+    corpus.add([{"id": str(number), "text": text, "origin": "model"} for number, text in enumerate(texts)])
+    seekers = Seekers.of(keyring, ["mine"])
+    assert corpus.detect(seekers).disguised == 1
+    assert corpus.detections()["marked"] == 1
+    assert corpus.detect(seekers, strip=True).documents == 1
+    assert corpus.detections()["marked"] == 2
+    head = corpus.head()
+    corpus.detect(seekers, strip=True)
+    corpus.detect(seekers)
+    assert corpus.head() == head
+    assert [row["verdict"] for row in detection_rows(corpus).to_pylist()] == ["marked", "marked"]
+    assert corpus.verify().holds
+
+
 # -- in files
 
 

@@ -101,6 +101,21 @@ def test_a_prompt_is_not_scored_but_is_context(scheme: Scheme, write: Writer) ->
 
 
 @every_scheme
+def test_rows_of_a_model_are_scored_without_padding_and_up_to_their_end(scheme: Scheme) -> None:
+    rng, secret, (pad, end) = np.random.default_rng(12), scheme.draw_secret(), (510, 511)
+    prompts, written = rng.integers(0, 500, (4, 12)), rng.integers(0, 500, (4, 80))
+    rows = np.hstack([prompts, written])
+    rows[0, :5], rows[1, 60:], rows[2, 50], rows[2, 51:], rows[3, 40] = pad, pad, end, 7, end
+    found = score(scheme, secret, Tokens.of_rows(rows, 12, pad, end))
+    plain = [rows[0, 5:], rows[1, :60], rows[2, :50], rows[3, :40]]
+    alone = [
+        score(scheme, secret, Tokens.of([text.tolist()], [k])) for text, k in zip(plain, (7, 12, 12, 12), strict=True)
+    ]
+    assert found.scored.tolist() == [int(one.scored[0]) for one in alone]
+    assert found.p.tolist() == [float(one.p[0]) for one in alone]
+
+
+@every_scheme
 def test_a_marked_passage_inside_unmarked_text_is_found_and_located(scheme: Scheme, write: Writer) -> None:
     rng = np.random.default_rng(5)
     secret = scheme.draw_secret()
@@ -220,8 +235,9 @@ def test_synthid_has_the_bits_and_the_scores_of_transformers() -> None:
     assert scheme.g_values(secret, tuple(texts[2, 7:12].tolist())) == bits[2, 7].tolist()
     is_new = theirs.compute_context_repetition_mask(torch.tensor(texts)).numpy()
     assert score(scheme, secret, tokens).scored.tolist() == is_new.sum(1).tolist()
-    is_before_end = theirs.compute_eos_token_mask(torch.tensor(texts), int(texts[0, 20])).numpy()
-    assert is_before_end[0].sum() == np.flatnonzero(texts[0] == texts[0, 20])[0]
+    texts[:, 45] = end = VOCABULARY - 1
+    before_end = theirs.compute_eos_token_mask(torch.tensor(texts), end).numpy().sum(1)
+    assert np.diff(Tokens.of_rows(texts, end=end).ends).tolist() == before_end.tolist()
     scores = torch.tensor(rng.normal(size=(3, VOCABULARY)).astype(np.float32))
     theirs._init_state(3)
     theirs.state.context = torch.cat([torch.zeros(3, 1, dtype=torch.long), torch.tensor(texts[:, :3])], 1)

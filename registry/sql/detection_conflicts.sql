@@ -8,7 +8,7 @@ JOIN document USING (document_id)
 LEFT JOIN source ON source.source_id = document.source_id
 LEFT JOIN model ON model.model_id = document.model_id
 LEFT JOIN run ON run.run_id = document.run_id
-LEFT JOIN detection AS own ON own.document_id = document.document_id AND own.key_id = run.spec->>'$.watermark.key'
+LEFT JOIN latest_detection AS own ON own.document_id = document.document_id AND own.key_id = run.spec->>'$.watermark.key'
 WHERE (is_marked AND origin = 'human')
    OR (own.p > $rate AND ($keys::VARCHAR[] IS NULL OR list_contains($keys::VARCHAR[], own.key_id)))
 ORDER BY finding, verdict.p, document

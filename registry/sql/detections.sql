@@ -1,8 +1,8 @@
 -- detections: what each document scores by each key, with its verdict and its q.
 -- q is the share of false ones among all that stand out as much (Benjamini and Hochberg).
 WITH ranked AS (
-    SELECT detection.*, p * count(p) OVER () / count(p) OVER (ORDER BY p NULLS LAST) AS raw
-    FROM detection, asked
+    SELECT latest_detection.*, p * count(p) OVER () / count(p) OVER (ORDER BY p NULLS LAST) AS raw
+    FROM latest_detection, asked
     WHERE keys IS NULL OR list_contains(keys, key_id)
 )
 SELECT item AS id, lower(hex(document.digest)) AS document, origin, document.generation, source.name AS source,

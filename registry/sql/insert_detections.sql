@@ -1,7 +1,8 @@
--- insert_detections: what documents score by a key, of those that it was not looked for in before.
+-- insert_detections: what documents score by a key, of those that it was not looked for in before, or, again, what is new.
 INSERT INTO detection
-SELECT document_id, $key, scored, score, z, p, first_char, last_char, $batch_id
+SELECT found.document_id, $key, found.scored, found.score, found.z, found.p, found.first_char, found.last_char, $batch_id
 FROM found
-WHERE NOT EXISTS (
-    SELECT 1 FROM detection WHERE detection.document_id = found.document_id AND key_id = $key
-)
+LEFT JOIN (SELECT * FROM latest_detection WHERE key_id = $key) AS held ON held.document_id = found.document_id
+WHERE held.key_id IS NULL
+   OR ($again AND (held.scored, held.p, held.first_char, held.last_char)
+       IS DISTINCT FROM (found.scored, found.p, found.first_char, found.last_char))

@@ -2,12 +2,8 @@
 -- The newest attribution is in force, and of each key the newest detection.
 WITH attributed AS (
     SELECT document_id, max_by(p_model, batch_id) AS p_model FROM attribution GROUP BY document_id
-), newest AS (
-    SELECT document_id, key_id, p
-    FROM detection
-    QUALIFY batch_id = max(batch_id) OVER (PARTITION BY document_id, key_id)
 ), detected AS (
-    SELECT document_id, count(DISTINCT key_id) AS keys, min(p) AS lowest_p FROM newest GROUP BY document_id
+    SELECT document_id, count(*) AS keys, min(p) AS lowest_p FROM latest_detection GROUP BY document_id
 )
 SELECT truth.*, p_model, keys, lowest_p
 FROM truth

@@ -3,6 +3,6 @@
 CREATE OR REPLACE TEMP TABLE verdict AS
 SELECT document_id, count(p) AS keys, arg_min(key_id, p) AS key_id, min(p) AS p,
        coalesce(min(p) <= $rate / count(p), false) AS is_marked
-FROM detection
+FROM latest_detection
 WHERE $keys::VARCHAR[] IS NULL OR list_contains($keys::VARCHAR[], key_id)
 GROUP BY document_id

@@ -60,7 +60,7 @@ WITH twice AS (
     UNION ALL
     SELECT 'watermark_key.key_id', key_id FROM watermark_key GROUP BY key_id HAVING count(*) > 1
     UNION ALL
-    SELECT 'detection', document_id || ', ' || key_id FROM detection GROUP BY document_id, key_id HAVING count(*) > 1
+    SELECT 'detection', document_id || ', ' || key_id FROM detection GROUP BY document_id, key_id, batch_id HAVING count(*) > 1
     UNION ALL
     SELECT 'detector.digest', lower(hex(digest))[1:12] FROM detector GROUP BY digest HAVING count(*) > 1
     UNION ALL

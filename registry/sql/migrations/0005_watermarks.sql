@@ -9,6 +9,10 @@ CREATE TABLE watermark_key (key_id VARCHAR NOT NULL, scheme VARCHAR NOT NULL, pa
 CREATE TABLE detection (document_id BIGINT NOT NULL, key_id VARCHAR NOT NULL, scored BIGINT NOT NULL, score DOUBLE,
                         z DOUBLE, p DOUBLE, first_char BIGINT, last_char BIGINT, batch_id BIGINT NOT NULL);
 
+-- latest_detection: of each document and key the detection in force, the newest.
+CREATE VIEW latest_detection AS
+SELECT * FROM detection QUALIFY batch_id = max(batch_id) OVER (PARTITION BY document_id, key_id);
+
 -- detector: something trained to tell human from model text, with how well it does on texts that it did not see.
 CREATE TABLE detector (digest BLOB NOT NULL, name VARCHAR NOT NULL, content BLOB NOT NULL, report JSON NOT NULL,
                        batch_id BIGINT NOT NULL);
