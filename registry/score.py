@@ -85,9 +85,9 @@ def score(store: Store, truth: Path, key: Key, asked: Asked = Asked()) -> dict[s
     with store.lend(truth=known):
         documents = store.ask_table("scored_documents")
         total = store.ask_value("count_documents")
-        mix = _realised(store, asked.mix, truth) if asked.mix is not None else None
+        groups = {name: _LABELS[name](documents) for name in asked.by}
+        mix = _realised(store, asked.mix, truth, documents, groups) if asked.mix is not None else None
     is_model = documents.column("origin").to_numpy() == Origin.MODEL.value
-    groups = {name: _LABELS[name](documents) for name in asked.by}
     return {
         "documents": len(documents),
         "human": int(np.count_nonzero(~is_model)),
@@ -242,8 +242,8 @@ def _detection(documents: pa.Table, is_model: Flags, labels: dict[str, Labels], 
 # -- mixes
 
 
-def _realised(store: Store, wanted: str, truth: Path) -> dict[str, Any]:
-    """The real share of a mix, beside the one that was asked for."""
+def _realised(store: Store, wanted: str, truth: Path, documents: pa.Table, labels: dict[str, Labels]) -> dict[str, Any]:
+    """The real share of a mix, beside the one that was asked for, and of each group of its documents."""
     mix_id, digest = find_manifest(store, wanted)
     spec = _spec(store, mix_id)
     unit, policy = spec.get("unit", "documents"), spec.get("unknown", "exclude")
@@ -255,7 +255,16 @@ def _realised(store: Store, wanted: str, truth: Path) -> dict[str, Any]:
     is_human = origins.to_numpy() == Origin.HUMAN.value
     realised, asked = float(weights[is_human].sum() / weights.sum()), _asked_share(spec["strata"])
     chances: Floats = 1 - rows.column("p_model").to_numpy(zero_copy_only=False).astype(np.float64)
+    place = {item: row for row, item in enumerate(documents.column("item").to_pylist())}
+    drawn = np.array([place[item] for item in rows.column("item").to_pylist()], np.int64)
+
+    def measure(held: Flags, among: Flags) -> dict[str, Any]:
+        share = float(weights[held & is_human].sum() / weights[held].sum())
+        return {"documents": int(rows.column("times").to_numpy()[held].sum()), "realised": share}
+
+    everything = np.ones(len(drawn), np.bool_)
     return {
+        "by": _by_group({name: told[drawn] for name, told in labels.items()}, everything, ~is_human, measure),
         "mix": digest.hex()[:12],
         "documents": int(rows.column("times").to_numpy().sum()),
         "unit": unit,

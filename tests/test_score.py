@@ -310,6 +310,10 @@ def test_the_real_share_of_a_mix_is_that_of_its_true_human_documents(scene: Scen
     found = scene.score(mix=mix)["mix"]
     assert (found["realised"], found["asked"], found["unit"], found["documents"]) == (0.5, 1.0, "documents", 8)
     assert (found["kept"], found["expected"]) == (None, None)
+    for groups in found["by"].values():
+        assert sum(row["documents"] for row in groups) == 8
+        assert sum(row["documents"] * row["realised"] for row in groups) == pytest.approx(4)
+    assert {row["group"]: row["realised"] for row in found["by"]["generation"]}["0"] == 1.0
     by_words = scene.score(mix=drawn(scene, size=1380, unit="words"))["mix"]
     assert by_words["realised"] == pytest.approx((10 + 40 + 40 + 600) / 1380)
     twice = scene.score(mix=drawn(scene, size=16, max_repeats=2))["mix"]

@@ -229,6 +229,13 @@ def _show_mix(found: dict[str, Any]) -> None:
     )
     if found["kept"] is not None:
         click.echo(f"the promise of {found['unknown']} is {'kept' if found['kept'] else 'not kept'}")
+    show_table(
+        [
+            {"by": name, "group": row["group"], "documents": row["documents"], "human": f"{row['realised']:.1%}"}
+            for name, groups in found["by"].items()
+            for row in groups
+        ]
+    )
 
 
 def _rate(row: dict[str, Any] | None) -> str | None:

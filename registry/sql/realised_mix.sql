@@ -6,7 +6,7 @@ WITH attributed AS (
     WHERE batch_id <= (SELECT as_of_batch_id FROM mix WHERE mix_id = $mix_id)
     GROUP BY document_id
 )
-SELECT count(*) AS times, truth.origin, any_value(p_model) AS p_model,
+SELECT any_value(item) AS item, count(*) AS times, truth.origin, any_value(p_model) AS p_model,
        any_value(CASE $unit WHEN 'documents' THEN 1 WHEN 'bytes' THEN document.bytes WHEN 'words' THEN document.words
                             ELSE tokens END) AS size
 FROM mix_document
