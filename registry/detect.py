@@ -1,7 +1,7 @@
 """Detection in a registry and in files: which texts carry the mark of a key, and who is said to have written them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,23 @@ class Sought:
 
     documents: int
     disguised: int
+    told: Any = None
 
 
-def detect(store: Store, seekers: "Seekers", strip: bool = False, progress: Progress = silent) -> Sought:
+def detect(
+    store: Store,
+    seekers: "Seekers",
+    strip: bool = False,
+    *,
+    dry_run: bool = False,
+    then: Callable[[], Any] = lambda: None,
+    progress: Progress = silent,
+) -> Sought:
     """Score every document that a key was not looked for in, as one batch.
 
     Args:
+        dry_run: do all of it, then leave the registry as it was.
+        then: asked within the act, so that it sees what a dry run takes back; its answer is `told`.
         strip: leave disguised characters out of what is scored (see `provenance.disguise`), and score texts that hold
             some again; the texts stay as they are.
         progress: called with the number of documents scored since the last call.
@@ -42,9 +53,10 @@ def detect(store: Store, seekers: "Seekers", strip: bool = False, progress: Prog
     with store.batch("detect") as batch:
         sought = detect_arrived(store, batch, seekers, strip=strip, first_batch=0, progress=progress)
         batch.documents = store.ask_value("count_detected", batch_id=batch.batch_id)
-        if not batch.documents:
+        told = then()
+        if dry_run or not batch.documents:
             batch.abandon()
-    return sought
+    return replace(sought, told=told)
 
 
 def detect_arrived(

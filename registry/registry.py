@@ -198,9 +198,9 @@ class Registry(Store):
 
     # -- watermarks
 
-    def detect(self, seekers: "Seekers", strip: bool = False, progress: Progress = silent) -> Sought:
+    def detect(self, seekers: "Seekers", strip: bool = False, **options: Any) -> Sought:
         """Score every document that a key was not looked for in; see `registry.detect.detect`."""
-        return detect(self, seekers, strip, progress)
+        return detect(self, seekers, strip, **options)
 
     def detections(self, keys: Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
         """What the keys that were looked for say of all documents; see `registry.detect.detections`."""

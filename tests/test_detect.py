@@ -164,6 +164,19 @@ def test_q_is_that_of_benjamini_and_hochberg(corpus: Registry, keyring: Keyring,
     assert np.allclose(q, false_discovery(p), equal_nan=True)
 
 
+def test_a_dry_run_tells_the_same_and_keeps_nothing(rings: Path, tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    with Registry.create(tmp_path / "r.prov") as held:
+        held.add(rows)
+        head = held.head()
+    asked = ["detect", "--registry", "r.prov", "--json"]
+    dry = prov(*asked, "--dry-run", "--parquet", "dry.parquet", ring=rings, cwd=tmp_path)
+    with Registry.open(tmp_path / "r.prov", read_only=True) as held:
+        assert held.head() == head
+    wet = prov(*asked, "--parquet", "wet.parquet", ring=rings, cwd=tmp_path)
+    assert json.loads(dry.stdout) == json.loads(wet.stdout) | {"dry_run": True}
+    assert pq.read_table(tmp_path / "dry.parquet") == pq.read_table(tmp_path / "wet.parquet")
+
+
 def test_a_killed_search_leaves_nothing(corpus: Registry, keyring: Keyring, rows: list[dict[str, Any]]) -> None:
     corpus.add(rows)
 

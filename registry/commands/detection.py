@@ -48,6 +48,7 @@ def _some_seekers(wanted: tuple[str, ...]) -> "Seekers":
     "--fpr", type=Share(), default="1%", show_default=True, help="Of so many unmarked texts one is called marked."
 )
 @click.option("--strip", is_flag=True, help="Leave out zero-width characters and lookalikes of letters in scoring.")
+@click.option("--dry-run", is_flag=True, help="Score the registry's documents, keep nothing.")
 @click.option("--text-column", metavar="NAME", default="text", help="Where the text stands in a file.")
 @click.option("--id-column", metavar="NAME", default="id", help="Where the id stands in a file.")
 @click.option("--split", type=click.Choice(["paragraphs", "lines"]), help="Cut .txt files; else each is one text.")
@@ -63,6 +64,7 @@ def detect(
     keys: tuple[str, ...],
     fpr: float,
     strip: bool,
+    dry_run: bool,
     text_column: str,
     id_column: str,
     split: Any,
@@ -94,13 +96,19 @@ def detect(
             paths, _some_seekers(keys), fpr, strip, (text_column, id_column), split, skip_bad, most, parquet
         )
     else:
-        found = _detect_registry(registry, keys, fpr, strip, most, parquet)
+        found = _detect_registry(registry, keys, fpr, strip, dry_run, most, parquet)
     show_json(found) if as_json else _show(found)
     conclude({"marked": found["marked"], "disagreements": found.get("disagreements", 0)}, fail_on)
 
 
 def _detect_registry(
-    registry: Path, keys: tuple[str, ...], fpr: float, strip: bool, limit: int | None, parquet: str | None
+    registry: Path,
+    keys: tuple[str, ...],
+    fpr: float,
+    strip: bool,
+    dry_run: bool,
+    limit: int | None,
+    parquet: str | None,
 ) -> dict[str, Any]:
     from registry.detect import detection_rows
     from registry.registry import Registry
@@ -111,12 +119,18 @@ def _detect_registry(
         ids = [seeker.key for seeker in seekers.seekers]
         if parquet is not None:
             refuse_registry(held, Path(parquet))
+
+        def tell() -> tuple[dict[str, Any], Any]:
+            rows = detection_rows(held, ids, fpr) if parquet is not None else None
+            return held.detections(ids, rate=fpr, limit=limit), rows
+
         with progress(None, "documents") as advance:
-            sought = held.detect(seekers, strip, advance)
-        found = held.detections(ids, rate=fpr, limit=limit)
-        if parquet is not None:
-            write_table(detection_rows(held, ids, fpr), Path(parquet))
-    return found | {"newly_scored": sought.documents, "disguised": sought.disguised}
+            sought = held.detect(seekers, strip, dry_run=dry_run, then=tell, progress=advance)
+    found: dict[str, Any]
+    found, rows = sought.told
+    if parquet is not None:
+        write_table(rows, Path(parquet))
+    return found | {"newly_scored": sought.documents, "disguised": sought.disguised, "dry_run": dry_run}
 
 
 def _detect_files(
