@@ -512,6 +512,7 @@ def test_annotations_come_along_and_ours_are_kept(make: Made, tmp_path: Path) ->
 def detected(path: Path, scores: dict[str, float], detector: bytes = b"d" * 32) -> None:
     """Let documents be looked at with key k1, and attributed: each by its item, with p and p_model."""
     with Registry.open(path) as held, held.batch("detect") as batch:
+        batch.documents = len(scores)
         if not held.connection.execute("SELECT 1 FROM watermark_key").fetchall():
             key = {"key_id": ["k1"], "scheme": ["kgw"], "parameters": ["{}"], "tokenizer_digest": [b"t" * 32]}
             held.insert("watermark_key", of_batch(batch, **key))
@@ -536,6 +537,7 @@ def test_what_was_found_and_inferred_there_comes_along_and_ours_is_kept(make: Ma
     detected(into, {"h2": 0.25})
     detected(other, {"h3": 0.5, "h2": 0.75}, b"e" * 32)
     with Registry.open(other) as held, held.batch("attribute") as batch:
+        batch.documents = 1
         ids = held.connection.execute("SELECT document_id FROM document WHERE item = 'h3'").fetchall()[0]
         held.insert("attribution", of_batch(batch, document_id=ids, p_model=[0.625], evidence=["[]"]))
     (result,) = merge(into, other)

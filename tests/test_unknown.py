@@ -43,6 +43,7 @@ def attribute(held: Registry, said: Mapping[str, float]) -> None:
     """Say of documents, by their items, how probably they are a model's."""
     ids = dict(held.connection.execute("SELECT item, document_id FROM document").fetchall())
     with held.batch("attribute") as batch:
+        batch.documents = len(said)
         columns = {
             "document_id": pa.array([ids[item] for item in said], pa.int64()),
             "p_model": pa.array(said.values(), pa.float64()),

@@ -87,12 +87,14 @@ def watermark(held: Registry) -> None:
     ).fetchall()
     ids = pa.array([document for (document,) in documents], pa.int64())
     with held.batch("detect") as batch:
+        batch.documents = len(ids)
         key = {"key_id": ["k1"], "scheme": ["kgw"], "parameters": ["{}"], "tokenizer_digest": [b"t" * 32]}
         held.insert("watermark_key", rows_of(batch, **key))
         scores = {"scored": [12, 30], "score": [0.1 + 0.2, 0.75], "z": [-1.5, 5.0], "p": [0.9, 1e-300]}
         passage = {"first_char": pa.array([None, 2], pa.int64()), "last_char": pa.array([None, 5], pa.int64())}
         held.insert("detection", rows_of(batch, document_id=ids, key_id=["k1", "k1"], **scores, **passage))
     with held.batch("attribute") as batch:
+        batch.documents = len(ids)
         held.insert("detector", rows_of(batch, digest=[b"d" * 32], name=["plain"], content=[b"weights"], report=["{}"]))
         said = {"p_model": [0.1, 0.7], "evidence": ['[{"kind":"prior","bits":-1.5}]', "[]"]}
         held.insert("attribution", rows_of(batch, document_id=ids, **said))

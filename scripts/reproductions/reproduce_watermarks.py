@@ -328,8 +328,15 @@ def main(files: tuple[str, ...], quick: bool, as_json: bool, markdown: bool) -> 
     human = chunks(texts, writer.bed.tokenizer, CHUNK)[: 300 if quick else None]
     if len(human) < 2_000 and not quick:
         say(f"{len(human):,} chunks of human text, the claim is about 2,000: name more with --texts")
-    claims = [*chance(human, rng), *mistakes(human, writer.bed.tokenizer, rng), *power(writer, 64 if quick else 400)]
-    claims += trial(writer, 100 if quick else 400)
+    claims = []
+    for claim in chain(
+        chance(human, rng),
+        mistakes(human, writer.bed.tokenizer, rng),
+        power(writer, 64 if quick else 400),
+        trial(writer, 100 if quick else 400),
+    ):
+        say(f"{claim.verdict}: {claim.what}: {claim.found:.4g}")
+        claims.append(claim)
     found = grid(writer, 16 if quick else 200)
     told = {"claims": [claim.row() for claim in claims], "grid": found, "seconds": time.perf_counter() - start}
     FOLDER.mkdir(exist_ok=True)
