@@ -94,8 +94,8 @@ def _randomised(scheme: Scheme, secret: Secret, chunk: list[int], rng: np.random
     return p - rng.random() * tie, p
 
 
-def mistakes(human: list[list[int]], tokenizer: Tokenizer, rng: np.random.Generator) -> Iterator[Claim]:
-    """The three mistakes, each beside what is done instead."""
+def mistakes(human: list[list[int]]) -> Iterator[Claim]:
+    """Mistakes, each beside what is done instead; `contexts` is about another."""
     looped = [chunk[:40] * 5 for chunk in human]
     kgw = Kgw()
     counted, once = [], []
@@ -125,23 +125,27 @@ def mistakes(human: list[list[int]], tokenizer: Tokenizer, rng: np.random.Genera
     )
     yield Claim("the table's own mean instead", -0.35, 0.35, float(np.mean(own)))
 
-    one, two = KgwTransformers(vocab_size=tokenizer.get_vocab_size()), Kgw()
-    spread = {scheme: _spread(scheme, human[:400]) for scheme in (one, two)}
-    yield Claim(
-        "one token of context: corpus z of 20 keys, standard deviation (1 if p were right)", 3.0, None, spread[one]
-    )
-    yield Claim("two tokens instead: less, though common triples of tokens are left", None, spread[one], spread[two])
+
+def contexts(texts: Sequence[str]) -> Iterator[Claim]:
+    """What all texts come to by one key, with one token of context and with two; here each word is a token."""
+    found = [word for text in texts for word in text.split()]
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(found))}
+    ids = [numbers[word] for word in found]
+    tokens = Tokens.of([ids[start : start + CHUNK] for start in range(0, len(ids) - CHUNK + 1, CHUNK)][:1000])
+    for many, scheme, low, high in (
+        ("one token", KgwTransformers(vocab_size=len(numbers)), 3.0, None),
+        ("two tokens", Kgw(), None, 3.0),
+    ):
+        scores = [score(scheme, scheme.draw_secret(), tokens) for _ in range(40)]
+        spread = float(np.std([one.z.mean() for one in scores], ddof=1) * np.sqrt(len(tokens)))
+        most = float(max((one.p <= 0.01).mean() for one in scores))
+        what = f"{many} of context, 40 keys: spread of z over {len(tokens):,} chunks together, 1 were right"
+        yield Claim(what, low, high, spread)
+        yield Claim(f"{many} of context: the most that one of 40 keys calls marked at 0.01", None, None, most)
 
 
 def _rate(p: list[float]) -> float:
     return float((np.array(p) <= 0.01).mean())
-
-
-def _spread(scheme: Scheme, human: list[list[int]]) -> float:
-    """The standard deviation over keys of what all chunks together score by one key."""
-    tokens = Tokens.of(human)
-    means = [float(score(scheme, scheme.draw_secret(), tokens).z.mean()) for _ in range(20)]
-    return float(np.std(means, ddof=1) * np.sqrt(len(human)))
 
 
 # -- power: text that a model from scratch marked
@@ -331,7 +335,8 @@ def main(files: tuple[str, ...], quick: bool, as_json: bool, markdown: bool) -> 
     claims = []
     for claim in chain(
         chance(human, rng),
-        mistakes(human, writer.bed.tokenizer, rng),
+        mistakes(human),
+        contexts(texts),
         power(writer, 64 if quick else 400),
         trial(writer, 100 if quick else 400),
     ):
