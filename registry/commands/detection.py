@@ -45,7 +45,7 @@ def _some_seekers(wanted: tuple[str, ...]) -> "Seekers":
 @click.argument("paths", nargs=-1)
 @click.option("--key", "keys", metavar="KEY", multiple=True, help="Look for this key; may be given several times.")
 @click.option(
-    "--fpr", type=Share(), default="1%", show_default=True, help="Of so many unmarked texts one is called marked."
+    "--fpr", type=Share(), default="1%", show_default=True, help="Share of unmarked texts that may be called marked."
 )
 @click.option("--strip", is_flag=True, help="Leave out zero-width characters and lookalikes of letters in scoring.")
 @click.option("--dry-run", is_flag=True, help="Score the registry's documents, keep nothing.")
