@@ -557,7 +557,9 @@ def test_a_detector_of_another_registry_is_taken_over_whole_and_once(prov: Prov,
     with Registry.create(blank) as held:
         held.add(rows_of("uh", paragraphs()[70:90]) + rows_of("um", written(90)[70:]), UNKNOWN)
     asked = ("attribute", "--registry", str(blank), "--detector-from", str(file), "--exact", "--json")
-    told, again = json.loads(prov(*asked).stdout), json.loads(prov(*asked).stdout)
+    page = tmp_path / "page.html"
+    told, again = json.loads(prov(*asked, "--report", str(page)).stdout), json.loads(prov(*asked).stdout)
+    assert "<svg" in page.read_text(encoding="utf-8")
     with Registry.open(file, read_only=True) as there, Registry.open(blank, read_only=True) as here:
         [[digest, content]] = here.connection.sql("SELECT digest, content FROM detector").fetchall()
         assert there.connection.sql("SELECT digest, content FROM detector").fetchall() == [(digest, content)]

@@ -85,7 +85,7 @@ def attribute(
     given: dict[str, Any]
     with Registry.open(registry, read_only=dry_run) as held:
         if report is not None:
-            _check_page(held, Path(report), detector, train)
+            _check_page(held, Path(report), detector, train or detector_from is not None)
         if train:
             given = {"where": where, "name": name, "seed": seed, "folds": folds, "sample": sample}
             _train(held, given, report, as_json)
@@ -107,15 +107,15 @@ def _check_options(context: click.Context, train: bool, limit: int | None, every
             raise click.UsageError(f"{flag} {mend}")
 
 
-def _check_page(held: "Registry", page: Path, detector: str | None, train: bool) -> None:
-    """Tell beforehand what would keep the page from being written."""
+def _check_page(held: "Registry", page: Path, detector: str | None, comes: bool) -> None:
+    """Tell beforehand what would keep the page from being written; `comes` where a detector is still to be had."""
     from registry.attribute import find_detector
     from registry.writers import refuse_registry
 
     refuse_registry(held, page)
     if not page.parent.is_dir():
         raise ProvError(f"no folder {page.parent} to write {page.name} in: make it first")
-    if not train and not find_detector(held, detector):
+    if not comes and not find_detector(held, detector):
         raise ProvError("there is no detector to write a page about: train one with `prov attribute --train`")
 
 
