@@ -11,6 +11,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 BINS = 10
+"""Of a reliability diagram, all of one width."""
 FALSE_POSITIVE_RATE = 0.01
 """The rate at which the true-positive rate is told."""
 
@@ -143,6 +144,21 @@ def auc(llr: Floats, is_model: Flags) -> float | None:
     return float((rank[is_model].sum() - models * (models + 1) / 2) / (models * humans))
 
 
+def exact_interval(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a share, of so many tries and at least one (Clopper & Pearson 1934)."""
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, of - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, of - hits, 1 - tail)) if hits < of else 1.0
+    return low, high
+
+
+def bins_of(p: Floats) -> NDArray[np.int64]:
+    """The bin of a reliability diagram that each probability is in; one holds its lower edge, and the last one both."""
+    return np.minimum((p * BINS).astype(np.int64), BINS - 1)
+
+
 def true_positive_rate(llr: Floats, is_model: Flags, rate: float = FALSE_POSITIVE_RATE) -> float | None:
     """The share of models' texts above the score that at most so many human texts exceed; None without both."""
     humans = np.sort(llr[~is_model])
@@ -158,7 +174,7 @@ def reliability(p: Floats, is_model: Flags, weights: Floats) -> list[dict[str, A
     Returns:
         `low`, `high`, `texts`, the mean `p_model`, the `share` of models, and `weight`, their part of all weights.
     """
-    place = np.minimum((p * BINS).astype(np.int64), BINS - 1)
+    place = bins_of(p)
     total = weights.sum()
     rows = []
     for number in range(BINS):

@@ -32,6 +32,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from provenance.disk import sync_folder
 from provenance.errors import Ambiguous, ProvError, listed, quoted
 
 VERSION = 1
@@ -516,16 +517,7 @@ def _write(path: Path, content: bytes) -> None:
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    names = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(names)
-    finally:
-        os.close(names)
+        sync_folder(path.parent)
 
 
 @contextmanager

@@ -8,10 +8,9 @@ all is here: n-grams count once, prompts do not, a long text is also scanned in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
-from itertools import pairwise
 from pkgutil import iter_modules
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import provenance.schemes
+from provenance.calibration import exact_interval
 from provenance.errors import ProvError, listed
 
 Secret = tuple[int, ...]
@@ -292,18 +292,5 @@ def marked_share(marked: int, texts: int, rate: float = FALSE_POSITIVES) -> Mark
     """
     if not texts:
         return None
-    from scipy.special import betaincinv
-
-    low = betaincinv(marked, texts - marked + 1, 0.025) if marked else 0.0
-    high = betaincinv(marked + 1, texts - marked, 0.975) if marked < texts else 1.0
-    return MarkedShare(*(min(1.0, max(0.0, (float(k) - rate) / (1 - rate))) for k in (marked / texts, low, high)))
-
-
-def pieces(tokens: Tokens, most: int) -> Iterator[tuple[int, int]]:
-    """Ranges of texts of about so many tokens together, one at the least."""
-    cuts, begin = [0], 0
-    for text in range(len(tokens)):
-        if tokens.ends[text + 1] - tokens.ends[begin] > most and text > begin:
-            cuts.append(text)
-            begin = text
-    yield from pairwise([*cuts, len(tokens)])
+    shares = (marked / texts, *exact_interval(marked, texts))
+    return MarkedShare(*(min(1.0, max(0.0, (share - rate) / (1 - rate))) for share in shares))

@@ -39,6 +39,7 @@ from registry.store import Progress, Store, silent
 from registry.where import Where
 
 if TYPE_CHECKING:
+    from provenance.detector import LogisticDetector
     from provenance.detector_training import Labelled
 
 BATCH = "attribute"
@@ -96,13 +97,7 @@ def train_detector(
     labelled = _labelled(store, where, seed, sample)
     found, report = train(labelled, name, seed, folds, progress)
     report["trained_on"] = {"where": str(where) if where is not None else None, "sample": sample}
-    with store.batch(BATCH) as batch:
-        is_new = found.digest.hex() not in {row["digest"] for row in detectors(store)}
-        if is_new:
-            kept = {"content": found.content, "report": canonical(report).decode()}
-            store.run("insert_detector", batch_id=batch.batch_id, digest=found.digest.hex(), name=name, **kept)
-        else:
-            batch.abandon()
+    is_new = _keep(store, found.digest, name, found.content, canonical(report).decode())
     return {
         "name": name,
         "digest": found.digest.hex(),
@@ -121,16 +116,23 @@ def take_detector(store: Store, other: str | Path, name: str | None = None) -> s
     """
     with Store.open(other, read_only=True) as held:
         found = find_detector(held, name)
-        if found is None:
-            raise ProvError(f"{other} holds no detector: train one there with `prov attribute --train`")
-        digest, held_name, content, report = held.ask("detector", name=name)[0]
+    if found is None:
+        raise ProvError(f"{other} holds no detector: train one there with `prov attribute --train`")
+    detector, report = found
+    _keep(store, detector.digest, detector.name, detector.content, canonical(report).decode())
+    return detector.name
+
+
+def _keep(store: Store, digest: bytes, name: str, content: bytes, report: str) -> bool:
+    """Keep a detector as a batch of its own; whether it was not held before."""
     with store.batch(BATCH) as batch:
-        if digest.hex() in {row["digest"] for row in detectors(store)}:
-            batch.abandon()
+        is_new = digest.hex() not in {row["digest"] for row in detectors(store)}
+        if is_new:
+            kept = {"digest": digest.hex(), "name": name, "content": content, "report": report}
+            store.run("insert_detector", batch_id=batch.batch_id, **kept)
         else:
-            kept = {"name": held_name, "content": content, "report": report}
-            store.run("insert_detector", batch_id=batch.batch_id, digest=digest.hex(), **kept)
-    return str(held_name)
+            batch.abandon()
+    return is_new
 
 
 def _labelled(store: Store, where: Where | str | None, seed: int, sample: int) -> "Labelled":
@@ -155,7 +157,7 @@ def detectors(store: Store) -> list[dict[str, Any]]:
     return store.ask_records("list_detectors")
 
 
-def find_detector(store: Store, name: str | None = None) -> tuple[Detector, dict[str, Any]] | None:
+def find_detector(store: Store, name: str | None = None) -> "tuple[LogisticDetector, dict[str, Any]] | None":
     """The newest detector, of a name if one is given, and its report; None where none is held and none is asked for.
 
     Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from provenance.disk import sync_folder
 from provenance.errors import ProvError
 from registry.schema import question
 from registry.store import REWRITE_PENDING, Progress, Store, silent
@@ -100,15 +101,6 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(unfinished, path)
         sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    names = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(names)
-    finally:
-        os.close(names)
 
 
 @contextmanager

@@ -259,7 +259,7 @@ class FileSummary:
 
     def rows(self) -> pa.Table:
         """All rows, with q."""
-        rows = pa.concat_tables([ROWS.empty_table(), *self.tables])
+        rows = self._rows()
         p = rows.column("p").to_numpy(zero_copy_only=False).astype(np.float64)
         q = pa.array(false_discovery(p), from_pandas=True)
         return rows.add_column(rows.schema.get_field_index("p") + 1, "q", q)
@@ -275,8 +275,11 @@ class FileSummary:
         found: list[dict[str, Any]] = self._faulty().slice(0, 1).to_pylist()
         return found[0] if found else None
 
+    def _rows(self) -> pa.Table:
+        return pa.concat_tables([ROWS.empty_table(), *self.tables])
+
     def _faulty(self) -> pa.Table:
-        return self.rows().filter(pc.is_valid(pc.field("fault")))
+        return self._rows().filter(pc.is_valid(pc.field("fault")))
 
     def told(self) -> dict[str, Any]:
         """The counts, and the texts that are marked, the surest first."""

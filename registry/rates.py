@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.calibration import BINS, bins_of, exact_interval
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-LEVEL = 0.95
-"""Of intervals."""
-
-BINS = 10
-"""Of a reliability diagram, all of one width."""
 
 
 def rate(hits: int, of: int) -> dict[str, Any]:
@@ -27,11 +23,7 @@ def rate(hits: int, of: int) -> dict[str, Any]:
     """
     if not of:
         return {"hits": 0, "of": 0, "share": None, "low": None, "high": None}
-    from scipy.special import betaincinv
-
-    tail = (1 - LEVEL) / 2
-    low = float(betaincinv(hits, of - hits + 1, tail)) if hits else 0.0
-    high = float(betaincinv(hits + 1, of - hits, 1 - tail)) if hits < of else 1.0
+    low, high = exact_interval(hits, of)
     return {"hits": hits, "of": of, "share": hits / of, "low": low, "high": high}
 
 
@@ -74,11 +66,8 @@ def brier(told: Floats, is_model: Flags) -> float | None:
 
 
 def reliability(told: Floats, is_model: Flags) -> list[dict[str, Any]]:
-    """What is told and what is true, in bins of what is told; empty bins are left out.
-
-    A bin holds its lower edge, and the last one both.
-    """
-    place = np.minimum(np.floor(told * BINS), BINS - 1)
+    """What is told and what is true, in bins of what is told (`bins_of`); empty bins are left out."""
+    place = bins_of(told)
     return [
         {
             "from": index / BINS,

@@ -17,13 +17,13 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from provenance.disk import sync_folder
 from provenance.errors import ProvError
 from registry.copying import (
     copy_file,
     one_moment,
     rows_at_a_time,
     rows_of,
-    sync_folder,
     tables,
     translated,
     workshop,

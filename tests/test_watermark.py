@@ -1,6 +1,5 @@
 """Watermarks are found by key and tokens alone, exactly as they were made, and chance is told as chance."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +22,6 @@ from provenance.watermark import (
     marked_share,
     name_of,
     names,
-    pieces,
     score,
     verdicts,
 )
@@ -319,10 +317,3 @@ def test_the_marked_share_takes_off_what_chance_marks() -> None:
     assert most
     assert most.estimate == pytest.approx(0.5)
     assert most.low < 0.5 < most.high
-
-
-@given(st.lists(st.lists(st.integers(0, 3), max_size=30), max_size=12), st.integers(1, 40))
-def test_pieces_hold_every_text_once(texts: list[list[int]], most: int) -> None:
-    tokens = Tokens.of(texts)
-    held = Counter(text for first, last in pieces(tokens, most) for text in range(first, last))
-    assert held == Counter(range(len(texts)))

@@ -168,12 +168,12 @@ def _detect_files(
             progress=advance,
         ):
             summary.add(table)
-    if summary.first_bad:
-        bad = summary.first_bad
+    if bad := summary.first_bad:
         say(f"left out {summary.bad:,} bad rows, the first: {bad['input']}, {bad['place']}: {bad['fault']}")
     if parquet is not None:
-        write_table(summary.rows(), Path(parquet))
-        say(f"wrote {len(summary.rows()):,} rows to {parquet}")
+        rows = summary.rows()
+        write_table(rows, Path(parquet))
+        say(f"wrote {len(rows):,} rows to {parquet}")
     return summary.told()
 
 
