@@ -28,7 +28,7 @@ CORPUS, LEARNING, COPIES, MIXTURES, SAFETY, AUDIT, DUPLICATES, LOOKUP = (
 TRIALS = "registry.commands.trials"
 ATTRIBUTION = "registry.commands.attribution"
 DETECTION = "registry.commands.detection"
-EXPERIMENT = "trainer.commands"
+EXPERIMENT = "trainer.commands.experiment"
 KEYS = "provenance.commands"
 COMMANDS = {
     "init": Home(f"{CORPUS}:init", "Make an empty registry."),

@@ -18,12 +18,13 @@ from registry import Declared, Registry
 from trainer.experiment import Experiment
 from trainer.keeping import InFile, InRegistry
 from trainer.loop import run_generations
+from trainer.model import weighed_documents
 from trainer.pool import ArrayPool
 from trainer.schedule import make_schedule
 from trainer.simulate import simulate
 from trainer.streams import stream
 from trainer.testbed import Degenerate
-from trainer.testbeds.language import BOS, EOS, PAD, SIZES, Language, _documents, _tokenizer
+from trainer.testbeds.language import BOS, EOS, PAD, SIZES, Language, _tokenizer
 from trainer.texts import as_array, paragraphs
 
 MICRO: dict[str, Any] = {"model_size": "micro", "vocabulary": 300, "context": 32, "steps": 4, "test_texts": 8}
@@ -66,7 +67,7 @@ def test_tokens_are_any_text_exactly_and_never_special(text: str) -> None:
 def test_documents_begin_with_bos_and_end_with_eos_and_those_without_text_or_weight_are_left_out() -> None:
     tokenizer = Language(held_out=tuple(HUMAN)).tokenizer
     weights = np.array([0.1, 0.5, 0.0, 0.4])
-    documents, weighed = _documents(tokenizer, ["a cat", "", "a dog", "an owl"], weights)
+    documents, weighed = weighed_documents(tokenizer, 0, 1, ["a cat", "", "a dog", "an owl"], weights)
     assert [tokenizer.decode(ids, skip_special_tokens=False) for ids in documents] == [
         f"{BOS}a cat{EOS}",
         f"{BOS}an owl{EOS}",

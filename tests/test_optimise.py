@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="needs corpus-provenance[train]")
 transformers = pytest.importorskip("transformers", reason="needs corpus-provenance[train]")
 
-from trainer.optimise import PADDING, Blocks, Diverged, Training, foretell, mean_loss, optimise, pack  # noqa: E402
+from registry.blocks import PADDING, Blocks, pack  # noqa: E402
+from trainer.optimise import Diverged, Training, foretell, mean_loss, optimise  # noqa: E402
 
 PAD = 0
 torch.set_num_threads(1)

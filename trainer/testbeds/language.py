@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from math import exp, log
@@ -18,15 +17,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from provenance.errors import ProvError
 from provenance.origin import words
-from trainer.testbed import Degenerate, Floats, Measures
+from trainer.model import LanguageModel, weighed_documents
+from trainer.testbed import Floats, Measures
 from trainer.texts import TENTHS, TextBed, as_array, paragraphs, simpson
 
 if TYPE_CHECKING:
     from trainer.generate import Marker, Written
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
-LEAST_TOKENS = 2
-"""So many tokens the texts have, at least, that a model is fitted to."""
 
 
 class Size(NamedTuple):
@@ -39,19 +37,6 @@ class Size(NamedTuple):
 
 SIZES = {"micro": Size(16, 1, 2), "tiny": Size(80, 2, 4), "mini": Size(112, 3, 4)}
 """By name; with 1,024 tokens and a context of 128, 22 thousand, 0.25 and 0.58 million parameters."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained model.
-
-    Attributes:
-        network: a causal language model of `transformers`.
-        losses: of each training step, in nats a token.
-    """
-
-    network: Any
-    losses: list[float]
 
 
 class Language(TextBed):
@@ -123,12 +108,14 @@ class Language(TextBed):
         """SHA-256 of the tokenizer as JSON, in hex."""
         return hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()
 
-    def fit(self, samples: Any, weights: Floats | None, previous: Any, rng: np.random.Generator) -> Trained:
+    def fit(self, samples: Any, weights: Floats | None, previous: Any, rng: np.random.Generator) -> LanguageModel:
         _check_installed()
-        from trainer.optimise import Training, optimise, pack
+        from registry.blocks import pack
+        from trainer.optimise import Training, optimise
 
         tokenizer = self.tokenizer
-        documents, weighed = _documents(tokenizer, samples[0], weights)
+        begin, end = _special(tokenizer, BOS), _special(tokenizer, EOS)
+        documents, weighed = weighed_documents(tokenizer, begin, end, samples[0], weights)
         blocks = pack(documents, self.context, _special(tokenizer, PAD), weighed)
         network = _network(self.model_size, self.context, tokenizer, int(rng.integers(2**31)))
         training = Training(
@@ -140,12 +127,13 @@ class Language(TextBed):
             seed=int(rng.integers(2**31)),
         )
         with _threads(self.threads):
-            return Trained(network, optimise(network, blocks, training))
+            losses = optimise(network, blocks, training)
+        return LanguageModel(network, tokenizer, begin, end, _special(tokenizer, PAD), losses)
 
-    def sample(self, model: Trained, size: int, rng: np.random.Generator) -> Any:
+    def sample(self, model: LanguageModel, size: int, rng: np.random.Generator) -> Any:
         return as_array(self.write(model, size, rng).texts)[None]
 
-    def write(self, model: Trained, size: int, rng: np.random.Generator, marker: Marker | None = None) -> Written:
+    def write(self, model: LanguageModel, size: int, rng: np.random.Generator, marker: Marker | None = None) -> Written:
         """What a model writes, tokens and texts.
 
         Args:
@@ -163,11 +151,11 @@ class Language(TextBed):
         """The special tokens in whose company no token is marked: the end, and padding."""
         return _special(self.tokenizer, EOS), _special(self.tokenizer, PAD)
 
-    def measure(self, model: Trained, samples: Any) -> Measures:
-        from trainer.optimise import mean_loss, pack
+    def measure(self, model: LanguageModel, samples: Any) -> Measures:
+        from registry.blocks import pack
+        from trainer.optimise import mean_loss
 
-        documents, _ = _documents(self.tokenizer, self.test, None)
-        blocks = pack(documents, self.context, _special(self.tokenizer, PAD))
+        blocks = pack(model.documents(self.test), self.context, _special(self.tokenizer, PAD))
         with _threads(self.threads):
             loss = mean_loss(model.network, blocks)
         test_bytes = sum(len(text.encode()) for text in self.test)
@@ -233,24 +221,6 @@ def _special(tokenizer: Tokenizer, name: str) -> int:
     token = tokenizer.token_to_id(name)
     assert token is not None, f"the tokenizer has no {name}"
     return int(token)
-
-
-def _documents(
-    tokenizer: Tokenizer, texts: Sequence[str], weights: Floats | None
-) -> tuple[list[list[int]], list[float] | None]:
-    """Texts as tokens from BOS to EOS, with what each weighs: 1 on average. What has no token or weight is left out."""
-    begin, end = _special(tokenizer, BOS), _special(tokenizer, EOS)
-    weighed = np.ones(len(texts)) if weights is None else np.asarray(weights, np.float64)
-    encoded = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
-    kept = [place for place, ids in enumerate(encoded) if ids and weighed[place] > 0]
-    if (there_is := sum(len(encoded[place]) for place in kept)) < LEAST_TOKENS:
-        raise Degenerate(
-            f"texts of {LEAST_TOKENS} tokens or more",
-            f"{there_is} in {len(texts):,} texts",
-            "give more texts, or longer ones",
-        )
-    documents = [[begin, *encoded[place], end] for place in kept]
-    return documents, None if weights is None else (weighed[kept] / weighed[kept].mean()).tolist()
 
 
 def _network(model_size: str, context: int, tokenizer: Tokenizer, seed: int) -> Any:

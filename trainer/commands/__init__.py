@@ -1,0 +1,1 @@
+"""Commands of the experiment: parse, call one function, show."""
