@@ -222,6 +222,47 @@ def _beta_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
     return fraction
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error and its interval."""
+
+    mean: float
+    error: float
+    low: float
+    high: float
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether it is further from zero than three standard errors: only then may it stand below a ratio."""
+        return abs(self.mean) > 3 * self.error
+
+
+def crossed(values: Floats) -> Estimate:
+    """The mean of values that vary by both rows and columns, such as seeds and articles, each drawn at random.
+
+    The variance of the mean is that of the crossed model with two random effects, (MS rows + MS columns - MS rest) /
+    (rows x columns), and never less than that of rows or columns alone; its degrees of freedom are those of
+    Satterthwaite 1946, "An approximate distribution of estimates of variance components".
+
+    Args:
+        values: (rows, columns), two or more of each, all of them numbers.
+    """
+    rows, columns = values.shape
+    mean = float(values.mean())
+    of_rows, of_columns = values.mean(axis=1) - mean, values.mean(axis=0) - mean
+    rest = values - mean - of_rows[:, None] - of_columns
+    squares = np.array([columns * (of_rows**2).sum(), rows * (of_columns**2).sum(), (rest**2).sum()])
+    freedom = np.array([rows - 1.0, columns - 1.0, (rows - 1.0) * (columns - 1.0)])
+    mean_squares = squares / freedom
+    summed = float(max(mean_squares @ [1, 1, -1], mean_squares[0], mean_squares[1]))
+    error = (summed / values.size) ** 0.5
+    if summed <= NOTHING:
+        return Estimate(mean, 0.0, mean, mean)
+    effective = max(1.0, summed**2 / float((mean_squares**2 / freedom).sum()))
+    half = float(t_quantile(np.array([effective]))[0]) * error
+    return Estimate(mean, error, mean - half, mean + half)
+
+
 def t_quantile(freedom: Floats) -> Floats:
     """How far an interval of `LEVEL` reaches, in standard errors, at so many degrees of freedom."""
     return np.array([_quantile(one) for one in freedom.tolist()])
