@@ -256,7 +256,7 @@ def crossed(values: Floats) -> Estimate:
     mean_squares = squares / freedom
     summed = float(max(mean_squares @ [1, 1, -1], mean_squares[0], mean_squares[1]))
     error = (summed / values.size) ** 0.5
-    if summed <= NOTHING:
+    if error <= max(ROUNDOFF * abs(mean), NOTHING):
         return Estimate(mean, 0.0, mean, mean)
     effective = max(1.0, summed**2 / float((mean_squares**2 / freedom).sum()))
     half = float(t_quantile(np.array([effective]))[0]) * error
