@@ -20,12 +20,16 @@ PARTS = 4
 inner: Decorator[Any] = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")  # type: ignore[call-overload]
 
 
-def entry(function: Function) -> Function:
-    """Compile a function once for all processes, or once for each where nothing can be kept on disk."""
+def entry(function: Function, fastmath: bool | set[str] = False) -> Function:
+    """Compile a function once for all processes, or once for each where nothing can be kept on disk.
+
+    Args:
+        fastmath: what may be done to sums of floats, as `numba.njit` has it.
+    """
     try:
-        return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+        return cast(Function, njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(function))
     except RuntimeError:  # no folder for it may be written
-        return cast(Function, njit(nogil=True)(function))
+        return cast(Function, njit(nogil=True, fastmath=fastmath)(function))
 
 
 def share_out(work: Callable[[int, int], Any], ranges: Sequence[tuple[int, int]]) -> list[Any]:

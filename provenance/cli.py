@@ -74,6 +74,8 @@ COMMANDS = {
     "blind": Home(f"{TRIALS}:blind", "Make a registry of texts alone, and seal the truth about them."),
     "score": Home(f"{TRIALS}:score", "Tell how well what was inferred agrees with the sealed truth."),
     "simulate": Home(f"{EXPERIMENT}:simulate", "Run generations of models that learn from one another."),
+    "train": Home("trainer.commands.train:train", "Train a language model on a mix, and record it."),
+    "generate": Home("trainer.commands.generate:generate", "Let a model write texts, with their lineage."),
     "report": Home(f"{EXPERIMENT}:report", "Report what an experiment measured, as a page of HTML."),
 }
 GROUPS = {

@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -178,9 +178,46 @@ def annotate(
         BrokenFile, ProvError: a file cannot be read, or a field cannot be kept under its name.
     """
     inputs, _ = find_inputs(arguments)
+    sidecars = [_Sidecar(input.name, read(input, None, meter), _is_typed(input)) for input in inputs]
+    only = frozenset(fields) if fields is not None else None
+    return _annotate(store, sidecars, on, source, only, skip_unknown, dry_run, progress)
+
+
+def annotate_rows(
+    store: Store,
+    rows: Iterable[Mapping[str, Any]],
+    name: str = "rows",
+    *,
+    on: On = "id",
+    source: str | None = None,
+    dry_run: bool = False,
+) -> Annotated:
+    """The same of rows from Python, all of their columns, with a column that `on` names."""
+    numbered = (Row(number, f"row {number:,}", dict(row)) for number, row in enumerate(rows, 1))
+    return _annotate(store, [_Sidecar(name, numbered, True)], on, source, None, False, dry_run, silent)
+
+
+@dataclass(frozen=True)
+class _Sidecar:
+    """Rows about documents, the name that they go by, and whether their values have kinds of their own."""
+
+    name: str
+    rows: Iterable[Row]
+    is_typed: bool
+
+
+def _annotate(
+    store: Store,
+    sidecars: Sequence[_Sidecar],
+    on: On,
+    source: str | None,
+    only: frozenset[str] | None,
+    skip_unknown: bool,
+    dry_run: bool,
+    progress: Progress,
+) -> Annotated:
     with store.batch("annotate") as batch:
-        act = _Act(store, batch, inputs, on, source, frozenset(fields) if fields is not None else None)
-        result = act.carry_out(skip_unknown, progress, meter)
+        result = _Act(store, batch, sidecars, on, source, only).carry_out(skip_unknown, progress)
         if dry_run or not result.values:
             batch.abandon()
     return result
@@ -193,18 +230,19 @@ class _Act:
         self,
         store: Store,
         batch: Batch,
-        inputs: Sequence[Input],
+        sidecars: Sequence[_Sidecar],
         on: On,
         source: str | None,
         only: frozenset[str] | None,
     ) -> None:
-        self.store, self.batch, self.inputs, self.on, self.source, self.only = store, batch, inputs, on, source, only
+        self.store, self.batch, self.sidecars = store, batch, sidecars
+        self.on, self.source, self.only = on, source, only
         self.held = {field.name: field for field in annotated_fields(store)}
         self.columns: dict[str, _Column] = {}
         self.read = 0
 
-    def carry_out(self, skip_unknown: bool, progress: Progress, meter: Meter | None) -> Annotated:
-        self._stage(progress, meter)
+    def carry_out(self, skip_unknown: bool, progress: Progress) -> Annotated:
+        self._stage(progress)
         self._check_fields()
         self.store.run(MATCHED_BY[self.on])
         unknown = self._meet_unknown(skip_unknown)
@@ -221,20 +259,20 @@ class _Act:
 
     # -- from rows to staged values
 
-    def _stage(self, progress: Progress, meter: Meter | None) -> None:
+    def _stage(self, progress: Progress) -> None:
         with self.store.lend(sidecar_entry=_ENTRY.empty_table(), sidecar_value=_VALUE.empty_table()):
             self.store.run("stage_sidecar")
             self.store.run("stage_sidecar_values")
         entries: list[dict[str, Any]] = []
         values: list[dict[str, Any]] = []
-        for index, input in enumerate(self.inputs):
-            for row in read(input, None, meter):
+        for index, sidecar in enumerate(self.sidecars):
+            for row in sidecar.rows:
                 self.read += 1
                 try:
                     entries.append({"entry": self.read, "input": index, "place": row.place, **self._key(row)})
-                    values += self._values(row, _is_typed(input))
+                    values += self._values(row, sidecar.is_typed)
                 except _Fault as fault:
-                    raise BadAnnotation(input.name, row.place, str(fault)) from fault
+                    raise BadAnnotation(sidecar.name, row.place, str(fault)) from fault
                 if len(entries) + len(values) >= STAGE_VALUES:
                     self._insert(entries, values)
                     progress(len(entries))
@@ -331,7 +369,7 @@ class _Act:
             more = f", and {count - 1:,} more rows are about none" if count > 1 else ""
             of = f" of source {source!r}" if source else ""
             raise BadAnnotation(
-                self.inputs[input].name,
+                self.sidecars[input].name,
                 place,
                 f"no document{of} has the {self._called} {quoted(key)}{more}: leave such rows out with --skip-unknown",
             )
@@ -346,7 +384,7 @@ class _Act:
         if row:
             input, place, key, documents = row
             raise BadAnnotation(
-                self.inputs[input].name,
+                self.sidecars[input].name,
                 place,
                 f"the id {quoted(key)} is ambiguous, {documents:,} documents have it: name their source in a column "
                 "'source' or with --source, or say --on document",
@@ -358,9 +396,9 @@ class _Act:
         if twice := self.store.ask("annotated_twice"):
             (item, name, first, first_place), (_, _, other, place) = twice
             raise BadAnnotation(
-                self.inputs[other].name,
+                self.sidecars[other].name,
                 place,
-                f"it says another {name} of document {item!r} than {self.inputs[first].name}, {first_place}: "
+                f"it says another {name} of document {item!r} than {self.sidecars[first].name}, {first_place}: "
                 "leave one out",
             )
         values: int = self.store.ask_value("count_annotating")

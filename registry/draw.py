@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from duckdb import (
@@ -33,6 +33,9 @@ from registry.real_share import RealShare, Side, kept, promised
 from registry.schema import question
 from registry.store import Batch, Store, update_with
 from registry.where import Where
+
+if TYPE_CHECKING:
+    from registry.stream import TokenStream
 
 REASONS = ("unknown", "unattributed", "mixed", "withdrawn", "held_out", "license", "license_unknown", "duplicate")
 """Why a document that a mix's filter lets through may still not be drawn."""
@@ -80,6 +83,7 @@ class Drawn:
     excluded: dict[str, int]
     spared: list[dict[str, Any]]
     recorded: bool
+    store: Store = field(repr=False, compare=False)
     real_share: RealShare | None = None
 
     @property
@@ -90,6 +94,18 @@ class Drawn:
     @property
     def total(self) -> Counts:
         return reduce(_plus, self.achieved, NOTHING)
+
+    def torch(self, **options: Any) -> "TokenStream":
+        """Its texts as batches of tokens for a training loop, while the registry is open; see `registry.stream.stream`.
+
+        Raises:
+            ProvError: the mix was not recorded.
+        """
+        from registry.stream import stream
+
+        if not self.recorded:
+            raise ProvError(f"mix {self.mix} was not recorded: draw it without dry_run to train on it")
+        return stream(self.store, self.digest.hex(), **options)
 
     def share_of(self, origin: str) -> float:
         """The share of an origin in the unit of the mix."""
@@ -233,6 +249,7 @@ def _draw(store: Store, spec: MixSpec, record: bool, texts_of: Store | None) -> 
         excluded=excluded,
         spared=spared,
         recorded=record,
+        store=store,
         real_share=kept(spec, sides, wanted) if sides else None,
     )
 

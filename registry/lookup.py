@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from provenance.origin import text_digest
 from registry.fingerprints import Sketcher, wanted_sketcher
+from registry.matching import matching
 from registry.near import TRUNCATION, Nearness, find_near, seek_among
 from registry.outside import OUR_COLUMNS, Columns, Outsider, named_rows, outsiders
 from registry.readers import Meter, Row, Split
 from registry.schema import question
 from registry.store import Progress, Store, silent
+from registry.where import Where
 
 BLOCK_TEXTS, BLOCK_BYTES = 50_000, 64_000_000
 """So many texts, or fewer of so many bytes, are looked up at a time: each time, all keys of the registry are met."""
@@ -59,6 +61,7 @@ def lookup(
     rows: Iterable[tuple[str, Row]],
     near: Nearness | None,
     *,
+    among: Where | None = None,
     columns: Columns = OUR_COLUMNS,
     skip_bad: bool = False,
     progress: Progress = silent,
@@ -67,6 +70,7 @@ def lookup(
 
     Args:
         near: what is near; None finds the same texts alone, and needs no fingerprints.
+        among: look among the texts of these documents alone; of a text that is found all that is said is told.
         skip_bad: tell bad rows among the others; else the first one ends it.
         progress: called with the number of rows looked up since the last call.
     Returns:
@@ -85,11 +89,11 @@ def lookup(
     for outsider in outsiders(rows, columns, skip_bad):
         block.take(outsider)
         if block.is_full:
-            yield _look_up(store, made, near, block)
+            yield _look_up(store, made, near, among, block)
             progress(len(block.rows))
             block, any_yet = _Block(), True
     if block.rows or not any_yet:
-        yield _look_up(store, made, near, block)
+        yield _look_up(store, made, near, among, block)
         progress(len(block.rows))
 
 
@@ -128,14 +132,21 @@ class _Block:
         return {"digest": digest, "bytes": size, "asked_id": self.asked[digest]}
 
 
-def _look_up(store: Store, made: Sketcher | None, near: Nearness | None, block: _Block) -> pa.Table:
+def _look_up(
+    store: Store, made: Sketcher | None, near: Nearness | None, among: Where | None, block: _Block
+) -> pa.Table:
     store.run("stage_near")
+    if among:
+        matching(store, among)
     if made and near and block.contents:
-        seek_among(store, made, store.connection.sql(question("fingerprinted_texts")), strange=block.contents)
+        texts = store.connection.sql(question("matching_texts" if among else "fingerprinted_texts"))
+        seek_among(store, made, texts, strange=block.contents)
         find_near(store, made, near, bands=near.cheapest_bands(made), across=True)
     ids = pa.array(block.asked.values(), pa.int64())
     with store.lend(asked_text=pa.table([ids, pa.array(block.asked, pa.binary())], schema=_ASKED)):
         store.run("stage_found")
+    if among:
+        store.run("drop_not_matching")
     with store.lend(told_text=store.connection.sql(question("found_texts"))):
         store.run("stage_saying")
     with store.lend(asked_row=pa.Table.from_pylist(block.rows, _ROWS)):

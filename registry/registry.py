@@ -11,7 +11,7 @@ import pyarrow as pa
 from provenance.errors import ProvError
 from provenance.fingerprint import DEFAULT, MinHashSpec
 from registry import audit, experiments, fingerprints, near_holdouts, reach
-from registry.annotate import Annotated, annotate
+from registry.annotate import Annotated, annotate, annotate_rows
 from registry.attribute import Attributed, attribute, take_detector, train_detector
 from registry.blind import Blinded, Trial, blind
 from registry.composition import DIMENSIONS, composition
@@ -44,6 +44,7 @@ from registry.writers import Export, erased_of, export, export_held_out
 
 if TYPE_CHECKING:
     from provenance.detection import Seekers
+    from registry.stream import TokenStream
 
 
 class Registry(Store):
@@ -233,6 +234,10 @@ class Registry(Store):
         """Join the columns of sidecar files to documents; see `registry.annotate.annotate`."""
         return annotate(self, list(paths), **options)
 
+    def annotate_rows(self, rows: Iterable[Mapping[str, Any]], name: str = "rows", **options: Any) -> Annotated:
+        """The same of rows from Python; see `registry.annotate.annotate_rows`."""
+        return annotate_rows(self, rows, name, **options)
+
     # -- copies
 
     def merge(self, other: str | Path, dry_run: bool = False, progress: Progress = silent) -> Merged:
@@ -252,6 +257,12 @@ class Registry(Store):
     def texts(self, mix: str, rows: int = 10_000) -> Iterator[pa.RecordBatch]:
         """Stream a mix in its order, as Arrow batches of `text` and `provenance`."""
         return self.ask_batches("mix_texts", rows, mix_id=find_manifest(self, mix)[0])
+
+    def torch(self, mix: str, **options: Any) -> "TokenStream":
+        """A mix as batches of tokens for a training loop; see `registry.stream.stream`."""
+        from registry.stream import stream
+
+        return stream(self, mix, **options)
 
     def erased_of_mix(self, mix: str) -> int:
         """How many documents of a mix have no text any more, mostly erased; `texts` and `export` leave them out."""

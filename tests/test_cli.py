@@ -148,6 +148,8 @@ NEEDS_REGISTRY = [
     ["detect"],
     ["blind", "-o", "b.prov", "--key-file", "k"],
     ["score", "--truth", "t", "--key-file", "k"],
+    ["train", "abcd", "-o", "model"],
+    ["generate", "m"],
 ]
 
 

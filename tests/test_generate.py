@@ -14,7 +14,18 @@ torch = pytest.importorskip("torch", reason="needs corpus-provenance[train]")
 transformers = pytest.importorskip("transformers", reason="needs corpus-provenance[train]")
 
 from provenance.errors import ProvError  # noqa: E402
-from trainer.generate import Decoding, Marker, NothingWritten, TooLong, _choose, _warp, sample  # noqa: E402
+from provenance.schemes.synthid import Synthid  # noqa: E402
+from trainer.generate import (  # noqa: E402
+    CannotMark,
+    Decoding,
+    Marker,
+    NothingWritten,
+    TooLong,
+    _choose,
+    _warp,
+    sample,
+)
+from trainer.stepper import Forward, Gpt2, Llama, stepper  # noqa: E402
 
 torch.set_num_threads(1)
 BEGIN, END, PAD = 0, 1, 2
@@ -44,6 +55,17 @@ def make_model(seed: int = 0) -> Any:
 @pytest.fixture(scope="module")
 def model() -> Any:
     return make_model()
+
+
+def make_llama(**other: Any) -> Any:
+    config = transformers.LlamaConfig(
+        vocab_size=len(VOCABULARY), max_position_embeddings=CONTEXT, hidden_size=16, intermediate_size=24,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, initializer_range=0.3,
+        bos_token_id=BEGIN, eos_token_id=END, pad_token_id=PAD, **other,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return transformers.LlamaForCausalLM(config).eval()
 
 
 class Ends(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -112,6 +134,54 @@ def test_a_cache_and_padding_change_nothing(model: Any, tokenizer: Tokenizer) ->
     assert written.ids == [likeliest(model, prompt, n) for prompt, n in zip(prompts, lengths, strict=True)]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("is_padded", [False, True])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (make_model, Gpt2),
+        (make_llama, Llama),
+        (lambda: make_llama(rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}), Forward),
+        (lambda: Ends(make_model(), 0.0), Forward),
+    ],
+)
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def test_scores_of_each_step_are_those_of_the_whole_text(make: Any, kind: type, is_padded: bool, threads: int) -> None:
+    network = make().eval()
+    padding = torch.tensor([0, 3, 1, 4]) if is_padded else torch.zeros(4, dtype=torch.long)
+    ids = torch.randint(3, len(VOCABULARY), (4, 20), generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        reader = stepper(network, padding, 20)
+        assert type(reader) is kind
+        for end in range(5, 21):
+            scores = reader.step(ids[:, :5] if end == 5 else ids[:, end - 1 : end])
+            for row, space in enumerate(padding.tolist()):
+                whole = network(input_ids=ids[row : row + 1, space:end]).logits[0, -1]
+                torch.testing.assert_close(scores[row], whole, rtol=1e-4, atol=1e-4)
+            if end == 12:  # one row ends, one goes on twice
+                kept = torch.tensor([3, 1, 1])
+                reader.keep(kept)
+                ids, padding = ids[kept], padding[kept]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_a_text_is_depends_on_its_number_and_not_on_the_others(model: Any, tokenizer: Tokenizer) -> None:
+    lengths = [3, 20, 11, 24, 7, 7, 18]
+    together = sample(model, tokenizer, lengths, 5, first=100)
+    assert sample(model, tokenizer, lengths, 5, batch_size=2, first=100) == together
+    for row, length in enumerate(lengths):
+        assert sample(model, tokenizer, [length], 5, first=100 + row).texts == together.texts[row : row + 1]
+    assert together.texts[4] != together.texts[5]
+
+
+def test_a_row_that_has_ended_is_not_read_beyond_the_last_place(model: Any, tokenizer: Tokenizer) -> None:
+    prompts = [[9] * 22, [], [], [], []]
+    assert [len(ids) for ids in sample(model, tokenizer, [2, 24, 24, 24, 24], 0, prompts=prompts).ids] == [2, *[24] * 4]
+
+
 def test_texts_are_as_long_as_was_asked_and_hold_no_special_token(model: Any, tokenizer: Tokenizer) -> None:
     lengths = [1, 24, 7, 7, 13] * 20
     written = sample(model, tokenizer, lengths, 0, batch_size=16)
@@ -170,12 +240,12 @@ def test_decoding_is_that_of_transformers(decoding: Decoding) -> None:
         warpers.insert(1, transformers.TopKLogitsWarper(decoding.top_k))
     for warper in warpers:
         expected = warper(ids, expected)
-    torch.testing.assert_close(_warp(logits, [], decoding), expected)
+    torch.testing.assert_close(_warp(logits, torch.tensor([], dtype=torch.long), decoding), expected)
 
 
 def test_no_temperature_takes_the_likeliest() -> None:
     scores = torch.tensor([[0.1, 0.2, 0.0], [3.0, 0.0, 1.0]])
-    assert _choose(scores, Decoding(temperature=0), torch.Generator()).tolist() == [[1], [0]]
+    assert _choose(scores, Decoding(temperature=0), torch.zeros(2)).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(("length", "prompt"), [(CONTEXT + 1, []), (CONTEXT - 2, [5, 5, 5])])
@@ -199,6 +269,49 @@ def test_a_model_that_has_died_is_said_to_have(tokenizer: Tokenizer) -> None:
         dead.transformer.wte.weight.fill_(float("nan"))
     with pytest.raises(ProvError, match="not numbers"):
         sample(dead, tokenizer, [3], 0)
+
+
+# -- beams
+
+
+@pytest.mark.parametrize("inclined", [-99.0, -2.0, 0.0, 2.0])
+@pytest.mark.parametrize("beams", [2, 5])
+def test_beams_find_what_those_of_transformers_find(tokenizer: Tokenizer, beams: int, inclined: float) -> None:
+    network = make_model(3).eval()
+    network.lm_head = torch.nn.Linear(16, len(VOCABULARY))
+    with torch.no_grad():
+        network.lm_head.weight.copy_(network.transformer.wte.weight)
+        network.lm_head.bias.zero_()
+        network.lm_head.bias[END] = inclined
+    prompts = [[5, 6, 7], [9], [30, 31]]
+    decoding = Decoding(beams=beams, ending="eos")
+    ours = sample(network, tokenizer, [15] * 3, 0, decoding, prompts=prompts)
+    ids = torch.tensor([[PAD] * (3 - len(prompt)) + [BEGIN, *prompt] for prompt in prompts])
+    theirs = network.generate(
+        ids, attention_mask=(ids != PAD).long(), do_sample=False, num_beams=beams, max_new_tokens=15,
+        suppress_tokens=[BEGIN, PAD],
+    )  # fmt: skip
+    assert [[token for token in row if token not in (END, PAD)] for row in theirs[:, 4:].tolist()] == ours.ids
+
+
+def test_beams_end_texts_at_their_lengths(model: Any, tokenizer: Tokenizer) -> None:
+    lengths = [3, 20, 11]
+    written = sample(model, tokenizer, lengths, 0, Decoding(beams=3))
+    assert [len(ids) for ids in written.ids] == lengths
+    assert written == sample(model, tokenizer, lengths, 1, Decoding(beams=3), batch_size=1)
+
+
+def test_beams_bear_a_mark_that_does_not_ask_what_was_marked_before(model: Any, tokenizer: Tokenizer) -> None:
+    written = sample(model, tokenizer, [12] * 3, 0, Decoding(beams=3), marker_of(Raising(context=2, by=1000.0)))
+    assert all(token % 2 == 0 for ids in written.ids for token in ids[1:])
+    once = Synthid(depth=2)
+    with pytest.raises(CannotMark, match="synthid marks a context once"):
+        sample(model, tokenizer, [12], 0, Decoding(beams=3), Marker(once, once.draw_secret()))
+
+
+def test_beams_go_with_no_other_way_to_choose() -> None:
+    with pytest.raises(ValueError, match="leave temperature"):
+        Decoding(beams=2, temperature=0.5)
 
 
 # -- marking
@@ -254,7 +367,7 @@ def test_what_is_sampled_bears_the_mark(model: Any, tokenizer: Tokenizer) -> Non
 def test_padding_after_a_text_has_ended_is_not_marked(model: Any, tokenizer: Tokenizer) -> None:
     scheme = Raising(context=1)
     sample(model, tokenizer, [2, 9, 9], 0, marker=marker_of(scheme))
-    assert [len(context) for context in scheme.asked] == [3, 3, 3, *[2] * 6]
+    assert [len(context) for context in scheme.asked] == [3, 3, *[2] * 7]
 
 
 def test_prompts_are_context(model: Any, tokenizer: Tokenizer) -> None:
@@ -279,6 +392,15 @@ def test_a_marker_does_in_transformers_what_it_does_here(model: Any, tokenizer: 
     assert theirs[:, 4:].tolist() == ours.ids
     plain = sample(model, tokenizer, [15] * 3, 0, Decoding(temperature=0), prompts=prompts)
     assert plain.ids != ours.ids
+
+
+def test_rows_that_go_on_keep_their_used_contexts() -> None:
+    marker = marker_of(Raising(context=1, once_per_context=True))
+    zeros = torch.zeros(3, 4)
+    marker(torch.tensor([[5], [6], [7]]), zeros)
+    marker.keep([2, 0])
+    marked = marker(torch.tensor([[7, 7], [5, 7]]), zeros[:2])
+    assert [bool(row.any()) for row in marked] == [False, True]
 
 
 def test_batches_do_not_share_used_contexts(model: Any, tokenizer: Tokenizer) -> None:

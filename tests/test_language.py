@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -15,17 +16,19 @@ from hypothesis import strategies as st
 
 from provenance.errors import ProvError
 from registry import Declared, Registry
+from trainer.architecture import SIZES, Architecture
 from trainer.experiment import Experiment
 from trainer.keeping import InFile, InRegistry
 from trainer.loop import run_generations
-from trainer.model import weighed_documents
+from trainer.model import fresh, load, weighed_documents
 from trainer.pool import ArrayPool
 from trainer.schedule import make_schedule
 from trainer.simulate import simulate
 from trainer.streams import stream
-from trainer.testbed import Degenerate
-from trainer.testbeds.language import BOS, EOS, PAD, SIZES, Language, _tokenizer
+from trainer.testbed import Degenerate, make_testbed
+from trainer.testbeds.language import Language, _tokenizer
 from trainer.texts import as_array, paragraphs
+from trainer.tokenizer import BOS, EOS, PAD, train_tokenizer
 
 MICRO: dict[str, Any] = {"model_size": "micro", "vocabulary": 300, "context": 32, "steps": 4, "test_texts": 8}
 HUMAN = [f"The {word} sat on {other} mats and saw a {word}." for word in ("cat", "dog", "owl") for other in range(30)]
@@ -238,6 +241,117 @@ def test_a_marked_text_is_found_by_its_key() -> None:
     assert least_likely(plain.texts) > 1e-3
 
 
+# -- other beginnings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model in a folder, with a tokenizer of its own."""
+    needs_training()
+    fresh(Architecture(kind="llama", size="micro", context=48), train_tokenizer(HUMAN[:40], 310), 3).save(
+        tmp_path / "m"
+    )
+    return tmp_path / "m"
+
+
+def test_a_family_and_a_configuration_are_what_is_trained(tmp_path: Path) -> None:
+    _, llama = learnt(2, architecture="llama")
+    assert llama.network.config.model_type == "llama"
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "gpt_neox", "hidden_size": 16, "num_hidden_layers": 1,
+                                "num_attention_heads": 2, "intermediate_size": 32}))  # fmt: skip
+    bed, model = learnt(2, config=str(path))
+    assert model.network.config.model_type == "gpt_neox"
+    assert bed.parameters()["config"]["hidden_size"] == 16
+    assert np.isfinite(bed.measure(model, as_array(HUMAN)[None])["cross_entropy"]).all()
+
+
+def test_a_model_is_fine_tuned_by_its_own_tokenizer_and_stays_as_it_was(folder: Path) -> None:
+    base = load(folder, "cpu")
+    bed, model = learnt(30, model=str(folder))
+    assert (model.tokenizer_digest, bed.tokenizer_digest) == (base.tokenizer_digest,) * 2
+    assert (bed.special, bed.outside) == ((base.begin, base.end, base.pad), base.outside)
+    assert bed.parameters()["weights"] == base.weights_digest
+    assert set(bed.test) <= set(HUMAN)
+    assert len(bed.model_copy(update={"test_texts": 10**6}).test) == len(HUMAN)  # none is set aside for a tokenizer
+    before = bed.measure(base, as_array(HUMAN)[None])["cross_entropy"][0]
+    assert bed.measure(model, as_array(HUMAN)[None])["cross_entropy"][0] < before
+    assert load(folder, "cpu").weights_digest == learnt(1, model=str(folder))[0].parameters()["weights"]
+
+
+def test_a_generation_begins_anew_or_goes_on_from_the_one_before(folder: Path) -> None:
+    for model in (None, str(folder)):
+        bed, first = learnt(4, model=model, restart="base")
+        samples, on = as_array(HUMAN)[None], bed.model_copy(update={"restart": "previous"})
+        held = first.weights_digest
+        anew = bed.fit(samples, None, first, GENERATOR(0))
+        gone_on = on.fit(samples, None, first, GENERATOR(0))
+        assert first.weights_digest == anew.weights_digest == held
+        assert gone_on.losses[0] < first.losses[0]
+        assert on.fit(samples, None, None, GENERATOR(0)).weights_digest == held
+        assert (bed.goes_on, on.goes_on) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"model": "m", "config": "c.json"}, "there is a config, which is for a model from scratch"),
+        ({"restart": "never"}, "restart is 'never'"),
+        ({"architecture": "rnn"}, "architecture is 'rnn'"),
+    ],
+)
+def test_beginnings_that_do_not_go_together_are_refused(parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(ProvError, match=said):
+        make_testbed("language", parameters)
+
+
+def test_a_context_that_the_model_does_not_have_is_refused(folder: Path) -> None:
+    with pytest.raises(ProvError, match="has a context of 64, its model 48"):
+        learnt(1, model=str(folder), context=64)
+
+
+def test_texts_for_the_tokenizer_leave_all_others_to_be_measured_on() -> None:
+    bed = Language(held_out=tuple(HUMAN), tokenizer_texts=("only these",) * 20, vocabulary=300, test_texts=10**6)
+    assert bed.test == tuple(HUMAN)
+    assert bed.tokenizer_digest != Language(held_out=tuple(HUMAN), vocabulary=300).tokenizer_digest
+    assert "only these" not in str(bed.parameters()) + repr(bed)
+
+
+def test_a_fit_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_training()
+    from trainer.checkpoint import Checkpoint
+
+    _, whole = learnt(6)
+    kept, write = [], Checkpoint.write
+
+    def killed(self: Any, *arguments: Any) -> None:
+        write(self, *arguments)
+        kept.append(self.path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            learnt(6, keep=tmp_path, checkpoint_steps=3)
+    assert kept[0].exists()
+    assert learnt(6, keep=tmp_path, checkpoint_steps=3)[1].losses == whole.losses
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_measures_tell_of_the_model_of_a_second_set_and_of_what_it_writes() -> None:
+    bed, first = learnt(40, measures="all", second=("Quite another text, of dogs.",) * 4, reference=tuple(HUMAN))
+    later: Any = bed.fit(as_array(HUMAN[:20])[None], None, first, GENERATOR(1))
+    assert later.baseline is first
+    for model in (first, later):
+        values = bed.measure(model, as_array(HUMAN)[None])
+        assert {"cross_entropy_second", "written_distinct_2", "cloze_accuracy"} <= values.keys()
+        assert ("control_cross_entropy" in values) == (model is first)
+        assert {name for name in values if name.startswith("written_perplexity_q")}
+        assert all(value.shape == (1,) for value in values.values())
+    few = bed.model_copy(update={"measures": "few"}).measure(later, as_array(HUMAN)[None])
+    assert values["cross_entropy"] == pytest.approx(few["cross_entropy"], rel=1e-4)
+
+
 # -- generations
 
 
@@ -279,3 +393,31 @@ def test_jobs_give_the_same_numbers(tmp_path: Path) -> None:
         for jobs in (1, 2)
     )
     assert one.equals(two)
+
+
+def test_models_that_go_on_are_recorded_with_their_base_and_a_second_run_adds_nothing(
+    corpus: Registry, folder: Path
+) -> None:
+    corpus.add([{"id": str(place), "text": text} for place, text in enumerate(HUMAN)], Declared(origin="human"))  # type: ignore[arg-type]
+    corpus.hold_out("test", frac=0.2, seed=0)
+    corpus.record_model("base", path=str(folder), generation=1)
+    bed = {"name": "language", **MICRO, "model": str(folder), "restart": "previous"}
+    spec = {"testbed": bed, "schedule": "replace", "generations": 3, "size": 20, "repeats": 1}
+    experiment = Experiment.of_grid(spec)
+    results = simulate(experiment, InRegistry(corpus, experiment), corpus)
+    models = {row["name"].rpartition("/")[2]: row for row in corpus.list("models")}
+    assert models["gen1"]["base"] == "base"
+    assert models["gen2"]["base"] == models["gen1"]["name"]
+    assert models["gen3"]["base"] == models["gen2"]["name"]
+    assert [models[f"gen{number}"]["generation"] for number in (1, 2, 3)] == [1, 2, 3]
+    assert all(models[f"gen{number}"]["generation_exact"] for number in (1, 2, 3))
+    head = corpus.head()
+    cell = experiment.cells()[0]
+    name = f"{experiment.name}-{experiment.digest.hex()[:8]}"
+    again = list(cell.run_in(corpus, cell.arm.grounded(corpus), name, last=1))  # as if it had been cut short
+    assert [report.generation for report in again] == [1, 2, 3]
+    assert corpus.head() == head
+    found = {(row["generation"], row["metric"]): row["value"] for row in results.measurements.to_pylist()}
+    for report in again:
+        for metric, values in report.measures.items():
+            assert values[0] == found[report.generation, metric]

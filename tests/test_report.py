@@ -15,6 +15,7 @@ import pytest
 
 from provenance.errors import ProvError
 from trainer.charts import Spec
+from trainer.metrics.histogram import shares
 from trainer.report import NothingMeasured, ReportMissing, report, write_data, write_svg
 from trainer.results import MEASUREMENT, Results, measured_rows
 
@@ -181,6 +182,36 @@ def test_a_metric_of_which_every_repeat_failed_has_words_in_place_of_a_chart(tmp
     assert "every repeat failed, there is nothing to draw" in page
     assert 'id="metric-0"' not in page
     assert write_svg(results, tmp_path) == []
+
+
+def histograms(*generations: Sequence[float]) -> dict[str, Any]:
+    """The shares of values by bin, as metrics: of one repeat, (1, generations)."""
+    found = [shares("perplexity", np.array(values)) for values in generations]
+    return {metric: [[one[metric] for one in found]] for metric in found[0]}
+
+
+def test_shares_of_bins_are_one_histogram_an_arm_and_neither_curves_nor_verdicts(tmp_path: Path) -> None:
+    arms = {"a": histograms([20.0, 30.0], [20.0, 2_000.0]), "b": histograms([20.0, 20.0], [20.0, 20.0])}
+    results = made({arm: {"loss": [[1.0, 2.0]], **held} for arm, held in arms.items()})
+    page = report(results, command=None)
+    charts = held_in(page)["charts"]
+    assert sorted(charts) == ["histogram-0", "histogram-1", "metric-0", "plan-0", "plan-1"]
+    assert "perplexity, a" in page
+    assert "share_of_bin" not in page
+    rows = {(row["generation"], round(row["value"])): row["share"] for row in rows_of(charts["histogram-0"], "share")}
+    assert {place: share for place, share in rows.items() if share} == {
+        (1, 22): 0.5, (1, 28): 0.5, (2, 22): 0.5, (2, 2239): 0.5,
+    }  # fmt: skip
+    values = [{row["value"] for row in rows_of(charts[name], "share")} for name in ("histogram-0", "histogram-1")]
+    assert values[0] == values[1]
+    paths = write_svg(results, tmp_path)
+    assert [path.name for path in paths] == ["loss.svg", "perplexity-a.svg", "perplexity-b.svg"]
+
+
+def test_a_histogram_skips_a_generation_that_failed() -> None:
+    results = made({"arm": {"loss": [[1.0, 1.0]], **histograms([20.0], [])}})
+    charts = held_in(report(results, command=None))["charts"]
+    assert {row["generation"] for row in rows_of(charts["histogram-0"], "share")} == {1}
 
 
 def test_one_generation_of_one_repeat_is_shown() -> None:

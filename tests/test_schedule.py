@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -28,11 +29,11 @@ def schedules(draw: st.DrawFn, *names: str) -> Schedule:
     name = draw(st.sampled_from(names or tuple(SCHEDULES)))
     kind, held = SCHEDULES[name]
     parameters: dict[str, Any] = {}
-    if kind is Blend:
+    if issubclass(kind, Blend):
         parameters["real_frac"] = draw(st.sampled_from([0, 0.1, 1 / 3, 0.5, 0.9, 1]) | st.floats(0, 1))
         if "supply" not in held:
             parameters["supply"] = draw(st.sampled_from(["fixed", "redrawn"]))
-        if "keep" not in held:
+        if "keep" not in held:  # where all is kept there is none
             parameters["weight"] = draw(st.none() | st.just("golden") | st.floats(0, 1))
     if name == "edit":
         parameters["share"] = draw(st.floats(0.01, 1))
@@ -182,6 +183,36 @@ def test_a_fixed_supply_stays_and_a_redrawn_one_changes(size: int, real_frac: fl
     assert all(held <= human["redrawn"][0] for held in human["redrawn"])
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(4, 40), st.floats(0.1, 0.9), st.sampled_from(["labels", "oracle"]), st.integers(2, 6))
+def test_a_crawl_curated_by_its_labels_is_the_human_part_of_the_blind_one(
+    size: int, real_frac: float, curation: str, generations: int
+) -> None:
+    for keep in ("all", "latest"):
+        parameters = {"real_frac": real_frac, "keep": keep}
+        blind = make_schedule("crawl", size, 0, parameters)
+        curated = make_schedule("crawl", size, 0, parameters | {"curation": curation})
+        assume(blind.real(2) > size)
+        assert curated.real(generations) == blind.real(generations)
+        for whole, human in zip(played(blind, generations), played(curated, generations), strict=True):
+            assert sorted(human.tolist()) == sorted(whole[whole < STEP].tolist())
+
+
+def test_what_a_curator_judges_is_the_crawl_and_it_may_keep_all_or_the_latest() -> None:
+    latest = make_schedule("crawl", 20, 0, {"keep": "latest"})
+    for keep, crawls in (("all", range(1, 4)), ("latest", range(3, 4))):
+        curated = make_schedule("crawl", 20, 0, {"curation": "watermark", "keep": keep})
+        assert curated.mix(3) == latest.mix(3)
+        assert curated.crawls(3) == crawls
+        assert curated.curated is not None
+    assert latest.curated is None
+
+
+def test_a_crawl_without_a_word_of_curation_is_what_it_was() -> None:
+    digest = hashlib.sha256(make_schedule("crawl", 100, 7, {}).mix(5).canonical()).hexdigest()
+    assert digest == "f162f7ce6171049564fe8c5e19b86bc894ea36d5483a69ab9a176b32c8106f06"
+
+
 def test_accumulating_draws_all_and_subsampling_as_much_as_the_first() -> None:
     whole, part = (played(make_schedule(name, 10, 0, {}), 4) for name in ("accumulate", "accumulate-subsample"))
     assert [len(drawn) for drawn in whole] == [10, 20, 30, 40]
@@ -237,6 +268,12 @@ def test_the_golden_weight_solves_its_equation(ratio: float) -> None:
         ("fresh", {"weight": 2}),
         ("fresh", {"weight": "silver"}),
         ("crawl", {"weight": "golden"}),
+        ("crawl", {"curation": "labels", "weight": 0.5}),
+        ("crawl", {"curation": "magic"}),
+        ("crawl", {"tpr": 0.5}),
+        ("crawl", {"rate": 0.5, "curation": "oracle"}),
+        ("crawl", {"threshold": 0.5, "curation": "labels"}),
+        ("fresh", {"curation": "labels"}),
         ("edit", {"share": 0}),
         ("replce", {}),
     ],

@@ -10,17 +10,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from provenance.detection import Seekers
 from provenance.errors import ProvError
+from provenance.keyring import Key, Keyring, Secret
 from provenance.origin import Origin
+from provenance.watermark import find_scheme
 from registry import Declared, Registry
+from trainer.curation import Oracle, RanDry
 from trainer.experiment import Experiment
 from trainer.keeping import InFile, InRegistry, read_results
 from trainer.plan import plan
+from trainer.registry_pool import RegistryPool
+from trainer.schedule import make_schedule
 from trainer.simulate import simulate
+from trainer.testbeds.language import Language
 
 SPEC: dict[str, Any] = {
     "testbed": "gaussian",
@@ -273,6 +281,188 @@ def test_without_held_out_texts_it_says_how_to_hold_some_out(tmp_path: Path) -> 
         held.add([{"text": text} for text in TEXTS], Declared(origin=Origin.HUMAN))
         with pytest.raises(ProvError, match="prov hold-out"):
             simulate(experiment, InRegistry(held, experiment), held)
+
+
+# -- curated, through a registry
+
+
+def curated(held: Registry, *curations: dict[str, Any], **sizes: Any) -> tuple[Experiment, dict[str, list[str]]]:
+    """Run crawls that are curated in some ways; of each arm the texts that its last generation learnt from, sorted."""
+    schedules = [{"name": "crawl", **one} for one in curations]
+    experiment = Experiment.of_grid(NGRAM | {"schedule": schedules} | sizes)
+    simulate(experiment, InRegistry(held, experiment), held)
+    last = {row["name"].split("/")[1]: row["mix"] for row in held.list("models", None) if "/gen3" in row["name"]}
+    return experiment, {arm: learnt(held, mix) for arm, mix in last.items()}
+
+
+def learnt(held: Registry, mix: str) -> list[str]:
+    return sorted(text for batch in held.texts(mix) for text in batch.column("text").to_pylist())
+
+
+@pytest.mark.slow
+def test_a_curator_that_does_not_err_draws_what_the_labels_say_and_names_no_origin(human: Path) -> None:
+    with Registry.open(human) as held:
+        _, drawn = curated(held, {"curation": "labels"}, {"curation": "oracle", "fpr": 1e-12})
+        assert drawn["crawl curation=oracle fpr=1e-12"] == drawn["crawl curation=labels"]
+        assert len(drawn["crawl curation=labels"]) == 20 + 2 * 5
+        by_curator = [row["spec"] for row in held.list("mixes", None) if "p_model by oracle" in str(row["spec"])]
+        assert len(by_curator) == 3
+        assert not any("origin" in str(spec) or "human_of" in str(spec) for spec in by_curator)
+        assert held.verify().holds
+
+
+def test_what_a_curator_got_wrong_is_measured_and_what_it_missed_is_learnt_from(human: Path) -> None:
+    with Registry.open(human) as held:
+        experiment, _ = curated(held, {"curation": "oracle", "tpr": 0.5, "fpr": 0.3})
+        rows = InRegistry(held, experiment).close().measurements.to_pylist()
+        told = {(row["metric"], row["generation"]): row["value"] for row in rows}
+        (mix,) = {row["mix"] for row in held.list("models", None) if row["name"].endswith("/gen3")}
+        by_origin = {row["origin"]: row["documents"] for row in held.composition(["origin"], mix)}
+    assert told["model_share", 3] == pytest.approx(by_origin["model"] / sum(by_origin.values()))
+    assert told["model_share", 1] == told["model_missed", 1] == 0
+    assert 0 < told["human_lost", 1] < 0.7
+    assert 0 < told["model_missed", 2] < 1
+
+
+def test_retrieval_leaves_out_what_the_models_wrote_and_a_second_run_adds_nothing(human: Path) -> None:
+    with Registry.open(human) as held:
+        experiment, _ = curated(held, {"curation": "retrieval"})
+        origins = [held.composition(["origin"], row["mix"]) for row in held.list("models", None)]
+        assert [row["origin"] for of_one in origins for row in of_one] == ["human"] * 3
+        head = held.head()
+        simulate(experiment, InRegistry(held, experiment), held)
+        assert held.head() == head
+        assert held.verify().holds
+
+
+def test_a_crawl_of_which_nothing_is_judged_human_ends_in_a_line_and_the_registry_is_whole(human: Path) -> None:
+    with Registry.open(human) as held:
+        with pytest.raises(RanDry, match="of 20 documents none is judged human"):
+            curated(held, {"curation": "oracle", "fpr": 1})
+        assert held.verify().holds
+        assert held.list("models") == []
+
+
+def test_another_curator_cannot_go_on_where_one_stopped(human: Path) -> None:
+    """Half of the documents would have no verdict, and be left out in silence."""
+    with Registry.open(human) as held:
+        schedule = make_schedule("crawl", 20, 0, {"curation": "oracle", "fpr": 0.1})
+        assert schedule.curated
+        for generation, seed in ((1, 0), (2, 1)):
+            pool = RegistryPool(held, "x", {}, schedule.real(2), 0, curator=Oracle(fpr=0.1, seed=seed))
+            if generation == 2:
+                with pytest.raises(ProvError, match="20 documents that generations before met were not judged by"):
+                    pool.curate(schedule.mix(2), schedule.curated, schedule.crawls(2))
+                return
+            drawn = pool.curate(schedule.mix(1), schedule.curated, schedule.crawls(1))
+            pool.record(1, drawn)
+            pool.add(np.array([[f"a text {number} of a model" for number in range(15)]], object), 1)
+
+
+@pytest.mark.parametrize("bed", ["ngram", "gaussian"])
+def test_without_a_registry_nobody_can_be_asked(tmp_path: Path, bed: str) -> None:
+    spec = NGRAM | {"testbed": bed, "schedule": {"name": "crawl", "curation": "retrieval"}}
+    experiment = Experiment.of_grid(spec)
+    with pytest.raises(ProvError, match=r"curation=retrieval judges texts.*--registry"):
+        simulate(experiment, InFile(tmp_path / "a.parquet", experiment))
+
+
+def test_a_plan_of_a_curated_arm_is_that_of_a_curator_that_never_errs(human: Path) -> None:
+    schedules = [{"name": "crawl", "curation": "watermark"}, {"name": "crawl", "curation": "oracle", "tpr": 0.1}]
+    with Registry.open(human, read_only=True) as held:
+        plans = plan(Experiment.of_grid(NGRAM | {"schedule": schedules}), held)
+    assert [one.learns for one in plans] == [[{0: 20}, {0: 25}, {0: 30}]] * 2
+
+
+def key_of(path: Path, bed: Language) -> Keyring:
+    """A keyring with the key `mine`, for the tokenizer of a test-bed."""
+    keyring, scheme = Keyring.open(path, environment={}), find_scheme("kgw", {})
+    digest = keyring.keep_tokenizer(bed.tokenizer.to_str())
+    keyring.add(Key.fresh("kgw", {}, digest, Secret(scheme.draw_secret()), "2026-01-01T00:00:00Z", "mine"))
+    return keyring
+
+
+LANGUAGE = {
+    "model_size": "micro",
+    "vocabulary": 400,
+    "context": 128,
+    "steps": 40,
+    "learning_rate": 0.02,
+    "test_texts": 4,
+}
+MARKED = NGRAM | {
+    "testbed": {"name": "language", "key": "mine", **LANGUAGE},
+    "schedule": [{"name": "crawl", "curation": "watermark"}],
+    "generations": 2,
+}
+
+
+def long_text(number: int) -> str:
+    """Enough words for a mark to be seen in as many."""
+    return " ".join(np.random.default_rng(number).permutation(" ".join(TEXTS[:40]).split())[:60])
+
+
+@pytest.fixture
+def marking(tmp_path: Path) -> tuple[Path, Keyring]:
+    """A registry of 60 human texts, long enough for marks, and a keyring with the key that `MARKED` names."""
+    pytest.importorskip("torch", reason="needs corpus-provenance[train]").set_num_threads(1)
+    with Registry.create(tmp_path / "long.prov") as held:
+        held.add([{"text": long_text(number)} for number in range(60)], Declared(origin=Origin.HUMAN, source="animals"))
+        held.hold_out("test", frac=0.2, seed=0)
+        bed = Experiment.of_grid(MARKED).arms[0].grounded(held)
+    assert isinstance(bed, Language)
+    return tmp_path / "long.prov", key_of(tmp_path / "keyring.json", bed)
+
+
+@pytest.mark.slow
+def test_what_models_mark_is_left_out_and_their_runs_say_by_which_key(marking: tuple[Path, Keyring]) -> None:
+    experiment, (path, keyring) = Experiment.of_grid(MARKED), marking
+    with Registry.open(path) as held:
+        kept = InRegistry(held, experiment)
+        results = simulate(experiment, kept, held, seekers=lambda key: Seekers.of(keyring, (key,)))
+        told = {(row["metric"], row["generation"]): row["value"] for row in results.measurements.to_pylist()}
+        assert told["model_missed", 2] < 0.2
+        assert told["human_lost", 1] <= 0.1
+        runs = [json.loads(row["spec"]) for row in held.list("runs", None) if row["kind"] == "generate"]
+        key = keyring.keys()[0]
+        assert [run["watermark"] for run in runs] == [{"key": key.id}]
+        assert str(key.secret.reveal()[0]).encode() not in path.read_bytes()
+        assert held.verify().holds
+
+
+@pytest.mark.slow
+def test_language_models_that_are_killed_go_on_with_no_generation_doubled_or_half_there(
+    marking: tuple[Path, Keyring], tmp_path: Path
+) -> None:
+    """Killed for real while they learn, write, judge and put back."""
+    path, keyring = marking
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(MARKED | {"generations": 3}))
+    experiment = Experiment.of_grid(MARKED | {"generations": 3})
+    with Registry.open(shutil.copy(path, tmp_path / "whole.prov")) as held:
+        kept = InRegistry(held, experiment)
+        whole = simulate(experiment, kept, held, seekers=lambda key: Seekers.of(keyring, (key,))).measurements
+    given = ("simulate", "--spec", str(tmp_path / "spec.yaml"), "--registry", str(path))
+    command = [sys.executable, "-m", "provenance", *given]
+    environment = os.environ | {"PROV_KEYRING": str(keyring.path)}
+    for wait_s in (6, 8, 9, 10, 12):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            time.sleep(wait_s)
+            run.send_signal(signal.SIGKILL)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    with Registry.open(path) as held:
+        assert InRegistry(held, experiment).close().measurements.equals(whole)
+        written = held.composition(["origin", "generator"])
+        assert [row["documents"] for row in written if row["origin"] == "model"] == [15, 15]
+        assert held.verify().holds
+
+
+def test_a_key_of_another_tokenizer_or_without_a_registry_is_refused(human: Path, tmp_path: Path) -> None:
+    experiment = Experiment.of_grid(MARKED)
+    other = key_of(tmp_path / "keyring.json", Language(held_out=tuple(TEXTS[:50]), vocabulary=310))
+    with Registry.open(human) as held, pytest.raises(ProvError, match="the test-bed language writes by another"):
+        simulate(experiment, InRegistry(held, experiment), held, seekers=lambda key: Seekers.of(other, (key,)))
+    with pytest.raises(ProvError, match=r"key=mine marks what models write.*--registry"):
+        simulate(experiment, InFile(tmp_path / "a.parquet", experiment))
 
 
 # -- before anything runs

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.metrics.histogram import middle
 from trainer.verdict import Measured, Verdict
 
 ALL_SHOWN_BELOW = 10
@@ -22,6 +23,7 @@ _SEPARATE_GENERATIONS = 12
 _MARKED_GENERATIONS = 30
 MOST_DRAWN = 400
 """Of more generations a chart draws some."""
+_MOST_LINES = 6
 _AT_MOST_MARKS = 5_000
 _BEYOND = 0.3
 
@@ -144,6 +146,38 @@ def _axes(alt: Any, generations: Sequence[int], logarithmic: bool) -> tuple[Any,
     return x, lambda field: alt.Y(f"{field}:Q", scale=scale, axis=axis)
 
 
+def histogram_chart(shares: Mapping[int, Measured], bins: range) -> Spec:
+    """The histogram of an arm, a line a generation: the mean share of each bin over the repeats, bins on a log axis.
+
+    Args:
+        shares: by bin, as `trainer.metrics.histogram` numbers them; some repeat has numbers.
+        bins: those that are drawn, so that arms have one axis.
+    """
+    import altair as alt
+
+    any_bin = next(iter(shares.values()))
+    alive = any_bin.generations[np.isfinite(any_bin.values).any(axis=0)]
+    rows: list[Row] = [
+        {"generation": generation, "value": middle(number), "share": float(np.nanmean(shares[number].at(generation)))}
+        for generation in sorted(drawn(alive.tolist(), _MOST_LINES))
+        for number in bins
+        if number in shares
+    ]
+    color = alt.Color(
+        "generation:O",
+        scale=alt.Scale(scheme={"name": "viridis", "extent": [0.1, 0.9]}),
+        legend=alt.Legend(title="generation", orient="top", symbolType="stroke"),
+    )
+    chart = alt.Chart(alt.InlineData(values=_short(rows))).mark_line(interpolate="step", strokeWidth=2)
+    chart = chart.encode(
+        x=alt.X("value:Q", title=None, scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~g", grid=False)),
+        y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=4)),
+        color=color,
+        tooltip=["generation:O", alt.Tooltip("value:Q", format=".3~g"), alt.Tooltip("share:Q", format=".1%")],
+    )
+    return _plain(chart.properties(width="container", height=220), {"renderer": "svg"})
+
+
 def plan_chart(plan: Sequence[Row]) -> Spec:
     """What an arm learns from: documents by generation, stacked by origin, of few generations by writer too."""
     import altair as alt
@@ -199,14 +233,14 @@ def on_log_scale(values: Iterable[float]) -> bool:
     return bool(held) and min(held) > 0 and max(held) / min(held) > 100
 
 
-def drawn(generations: Iterable[int]) -> set[int]:
+def drawn(generations: Iterable[int], most: int = MOST_DRAWN) -> set[int]:
     """The generations that a chart draws, of very many some that are evenly spaced, the first and the last among them.
 
     >>> len(drawn(range(1, 101))), sorted(drawn(range(1, 2002)))[:3]
     (100, [1, 7, 13])
     """
     held = sorted(set(generations))
-    return {*held[:: -(-len(held) // MOST_DRAWN)], *held[-1:]}
+    return {*held[:: -(-len(held) // most)], *held[-1:]}
 
 
 def _curve(verdict: Verdict, reach: tuple[float, float]) -> list[Row]:

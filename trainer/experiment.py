@@ -18,6 +18,8 @@ from provenance.origin import canonical
 from registry.experiments import held_out_texts, human_texts
 from registry.mix import MAX_SEED
 from registry.registry import Registry
+from trainer.base import find_base
+from trainer.curation import Curator, make_curator
 from trainer.loop import Report, run_generations
 from trainer.pool import ArrayPool
 from trainer.registry_pool import RegistryPool
@@ -106,23 +108,49 @@ class Cell(BaseModel):
             experiment: what the sources of the texts begin with.
             last: the last generation of which there are measurements.
         """
-        schedule, seed = self.scheduled(), self.stream_seed
-        scope, human = f"{experiment}/{self.arm.name}/{self.first}", schedule.real(self.arm.generations)
-        pool = RegistryPool(held, scope, bed.parameters(), human, seed)
-        first = min(last + 1, self.arm.generations)
-        while first > 1 and not pool.holds(first - 1):
+        schedule, seed, human = self.scheduled(), self.stream_seed, self.scheduled().real(self.arm.generations)
+        curator = self.curator(held, bed, experiment)
+        scope, spec = self._scope(experiment), bed.parameters()
+        base = bed.base and find_base(held, bed.base).recorded(held)
+        pool = RegistryPool(
+            held,
+            scope,
+            spec,
+            human,
+            seed,
+            run_spec=bed.run_spec(),
+            curator=curator,
+            base=base,
+            is_continual=bed.is_continual,
+        )
+        first = 1 if bed.goes_on else min(last + 1, self.arm.generations)
+        while first > 1 and not pool.holds(first - 1, schedule.writes(first - 1)):
             first -= 1
         return run_generations(bed, schedule, pool, self.arm.generations, seed, first)
+
+    def curator(self, held: Registry, bed: TestBed, experiment: str) -> Curator | None:
+        """Who tells apart what its generations meet, where somebody is asked.
+
+        Raises:
+            ProvError: nobody can be.
+        """
+        curation = self.scheduled().curated
+        if curation is None:
+            return None
+        return make_curator(curation, held, bed.seekers, self._scope(experiment), self.stream_seed)
+
+    def _scope(self, experiment: str) -> str:
+        return f"{experiment}/{self.arm.name}/{self.first}"
 
     def scheduled(self) -> Schedule:
         return self.arm.scheduled(self.stream_seed)
 
     def measured(self, reports: Sequence[Report]) -> pa.Table:
-        """What its generations measured, as rows of `results.MEASUREMENT`."""
+        """What its generations measured, as rows of `results.MEASUREMENT`, and how well they were curated."""
         parts = [
             measured_rows(self.arm.name, metric, values[:, None], report.generation, self.first)
             for report in reports
-            for metric, values in report.measures.items()
+            for metric, values in (report.measures | report.curated).items()
         ]
         return pa.concat_tables([MEASUREMENT.empty_table(), *parts]).combine_chunks()
 

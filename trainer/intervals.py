@@ -233,8 +233,8 @@ class Estimate:
 
     @property
     def is_gap(self) -> bool:
-        """Whether it is further from zero than three standard errors: only then may it stand below a ratio."""
-        return abs(self.mean) > 3 * self.error
+        """Whether it is three standard errors from zero, and its interval leaves zero out: only then is it told of."""
+        return abs(self.mean) > 3 * self.error and (self.low > 0 or self.high < 0)
 
 
 def crossed(values: Floats) -> Estimate:

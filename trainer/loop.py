@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from provenance.errors import ProvError
+from trainer.curation import Judged
 from trainer.pool import Draw, Pool
 from trainer.schedule import Schedule
 from trainer.streams import stream
@@ -25,6 +26,7 @@ class Report:
         measures: by metric, one value a repeat.
         failed: repeats of which some metric is not a number: a model that has died is a fact to be told.
         mix: the mix it learnt from, where there is a registry.
+        judged: how what it met was judged, where a curator was asked.
     """
 
     generation: int
@@ -32,6 +34,21 @@ class Report:
     measures: Measures
     failed: int
     mix: str | None = None
+    judged: Judged | None = None
+
+    @property
+    def model_share(self) -> float:
+        """The share of what it was trained on that models wrote: how impure its draw was."""
+        return 1 - self.counts.get(0, 0) / sum(self.counts.values())
+
+    @property
+    def curated(self) -> Measures:
+        """How well it was curated, where a curator was asked: of what it was trained on, the share that models wrote;
+        of what it met, the shares of human documents that were lost, and of models' that were missed."""
+        if self.judged is None:
+            return {}
+        told = {"model_share": self.model_share, "human_lost": self.judged.fpr, "model_missed": 1 - self.judged.tpr}
+        return {metric: np.array([value]) for metric, value in told.items()}
 
 
 def run_generations(
@@ -48,13 +65,18 @@ def run_generations(
     """
     model: Model | None = None
     for generation in range(first, generations + 1):
-        drawn = pool.draw(schedule.mix(generation))
+        drawn = _drawn(schedule, pool, generation)
         model = bed.fit(drawn.samples, drawn.weights, model, stream(seed, generation, "fit"))
         measures = bed.measure(model, drawn.samples)
         pool.record(generation, drawn)
-        yield Report(generation, drawn.counts, measures, _failed(measures), drawn.mix)
+        yield Report(generation, drawn.counts, measures, _failed(measures), drawn.mix, drawn.judged)
         if generation < generations:
             _write(bed, schedule, pool, model, drawn, stream(seed, generation, "write"), generation)
+
+
+def _drawn(schedule: Schedule, pool: Pool, generation: int) -> Draw:
+    mix, curation = schedule.mix(generation), schedule.curated
+    return pool.draw(mix) if curation is None else pool.curate(mix, curation, schedule.crawls(generation))
 
 
 def _write(
@@ -68,9 +90,11 @@ def _write(
 ) -> None:
     """Let a model write what the generations after it learn from; what may not be drawn is written again."""
     if schedule.edited:
-        pool.add(bed.edit(model, drawn.samples, schedule.edited, rng), generation)
+        pool.add(bed.edit(model, drawn.samples, schedule.edited, rng), generation, edited=drawn)
         return
     wanted, held = schedule.writes(generation), 0
+    if not wanted:
+        return
     for _ in range(ROUNDS):
         held = pool.add(bed.sample(model, wanted - held, rng), generation)
         if held >= wanted:

@@ -13,6 +13,7 @@ from provenance.origin import Origin
 from registry.experiments import human_texts
 from registry.mix import Shortfall
 from registry.registry import Registry
+from trainer.curation import Curation
 from trainer.experiment import Arm, Cell, Experiment
 from trainer.loop import run_generations
 from trainer.pool import ArrayPool, TooFewHuman
@@ -59,7 +60,15 @@ def plan(experiment: Experiment, held: Registry | None = None) -> list[Plan]:
     Raises:
         ProvError: a test-bed refuses its sizes.
     """
-    return [_planned(arm, held, experiment) for arm in experiment.arms]
+    return [_planned(foreseen(arm), held, experiment) for arm in experiment.arms]
+
+
+def foreseen(arm: Arm) -> Arm:
+    """The arm, with a curator that never errs where one is asked: what it will say is not known before."""
+    if arm.scheduled(0).curated is None:
+        return arm
+    kept = {name: value for name, value in arm.schedule_parameters.items() if name not in Curation.model_fields}
+    return arm.model_copy(update={"schedule_parameters": kept | {"curation": "labels"}})
 
 
 def _planned(arm: Arm, held: Registry | None, experiment: Experiment) -> Plan:
@@ -85,10 +94,12 @@ def _planned(arm: Arm, held: Registry | None, experiment: Experiment) -> Plan:
 def learns_from(arm: Arm, human: int | None = None) -> tuple[list[dict[int, int]], str | None]:
     """How many samples of each earlier generation every generation learns from, and why that ends early, if it does.
 
+    Of what a curator judges, that is what one would draw that never errs.
+
     Args:
         human: how many human samples there are; as many as are needed where it is None.
     """
-    schedule = arm.scheduled(0)
+    schedule = foreseen(arm).scheduled(0)
     needed = schedule.real(arm.generations)
     pool = ArrayPool(0, edited=bool(schedule.edited))
     pool.add(np.zeros((1, needed if human is None else min(needed, human)), np.uint8), 0)

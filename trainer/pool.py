@@ -14,6 +14,7 @@ from provenance.errors import ProvError
 from provenance.origin import Origin
 from registry.mix import MixSpec, Stratum, quotas
 from registry.where import Condition, Node
+from trainer.curation import Curation, Judged
 from trainer.streams import stream
 from trainer.testbed import Floats, Samples
 
@@ -29,6 +30,17 @@ class TooFewHuman(ProvError):
         )
 
 
+class NeedsRegistry(ProvError):
+    """A curation that asks a curator, for samples that have no record."""
+
+    def __init__(self, curation: str) -> None:
+        self.curation = curation
+        super().__init__(
+            f"curation={curation} judges texts, and keeps what it says in a registry: name one with --registry and use "
+            "a test-bed of texts, or choose curation=labels"
+        )
+
+
 @dataclass(frozen=True)
 class Draw:
     """What a generation trains on.
@@ -38,12 +50,16 @@ class Draw:
         weights: one a sample, (size,), summing to 1; None where all weigh the same.
         counts: how many samples of each generation there are, human text being 0.
         mix: the mix of the registry that they are, where they come from one.
+        documents: the digest of the document that each sample is, in hex, where they come from a registry.
+        judged: how a curator judged what was met, where one was asked.
     """
 
     samples: Samples
     weights: Floats | None
     counts: dict[int, int]
     mix: str | None = None
+    documents: Sequence[str] | None = None
+    judged: Judged | None = None
 
 
 class Pool(Protocol):
@@ -56,12 +72,22 @@ class Pool(Protocol):
             Shortfall: there is less than a stratum needs.
         """
 
+    def curate(self, met: MixSpec, curation: Curation, crawls: range) -> Draw:
+        """What is judged human of some crawls, of which the mix is the last.
+
+        Raises:
+            NeedsRegistry: nothing here can be judged.
+            RanDry: none of it is judged human.
+        """
+
     def record(self, generation: int, drawn: Draw) -> None:
         """Note that the model of a generation has learnt from what was drawn."""
 
-    def add(self, samples: Samples, generation: int) -> int:
+    def add(self, samples: Samples, generation: int, edited: Draw | None = None) -> int:
         """Take in what the model of a generation wrote, or human samples as generation 0.
 
+        Args:
+            edited: what was drawn, where the samples are that, sample by sample, after the model went over it.
         Returns:
             How many of that generation there are that can be drawn.
         """
@@ -84,10 +110,13 @@ class ArrayPool:
         """How many samples there are of each repeat."""
         return max((end for _, end in self.blocks.values()), default=0)
 
+    def curate(self, met: MixSpec, curation: Curation, crawls: range) -> Draw:
+        raise NeedsRegistry(curation.curation)
+
     def record(self, generation: int, drawn: Draw) -> None:
         pass  # arrays have no lineage
 
-    def add(self, samples: Samples, generation: int) -> int:
+    def add(self, samples: Samples, generation: int, edited: Draw | None = None) -> int:
         start, end = self.size, self.size + samples.shape[1]
         if not self.blocks or end > self.held.shape[1]:
             grown = np.empty((samples.shape[0], max(end, 2 * start), *samples.shape[2:]), samples.dtype)

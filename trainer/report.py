@@ -16,6 +16,7 @@ from string import Template
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -26,9 +27,10 @@ from provenance.errors import ProvError, listed
 from registry.copying import replacing, translated
 from trainer import charts
 from trainer.intervals import LEVEL
+from trainer.metrics.histogram import EDGES, parsed
 from trainer.results import Results
 from trainer.testbed import TestBed, make_testbed
-from trainer.verdict import METHOD, Point, Verdict, judge, measured, theory
+from trainer.verdict import METHOD, Measured, Point, Verdict, judge, measured, theory
 
 KEPT = {
     "replace": "keeps only what the last model wrote",
@@ -37,7 +39,7 @@ KEPT = {
     "accumulate-subsample": "keeps all human and all model text, learns from a sample of it of constant size",
     "fixed-ratio": "keeps a share of the first human text, the rest is what the last model wrote",
     "fresh": "gets fresh human text each generation, the rest is what the last model wrote",
-    "crawl": "gets fresh human text each generation, keeps all human and all model text",
+    "crawl": "gets fresh human text each generation, keeps all of it and all model text, or what is judged human",
     "weighted": "gets fresh human text each generation and weights it, the rest is what the last model wrote",
     "edit": "keeps the documents of the generation before, a share of which its model has edited",
 }
@@ -71,6 +73,14 @@ class _Figure:
     spec: charts.Spec | None
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """The histogram of a measure of an arm."""
+
+    name: str
+    spec: charts.Spec
+
+
 def report(results: Results, *, command: str | None) -> str:
     """What an experiment measured, as one HTML page that asks the network for nothing.
 
@@ -86,11 +96,14 @@ def report(results: Results, *, command: str | None) -> str:
     arms: list[dict[str, Any]] = experiment.get("arms", [])
     drawn = {f"metric-{at}": figure.spec for at, figure in enumerate(figures) if figure.spec}
     plans = {f"plan-{at}": charts.plan_chart(arm["plan"]) for at, arm in enumerate(arms) if arm.get("plan")}
+    pictures = _pictures(results)
+    drawn |= {f"histogram-{at}": picture.spec for at, picture in enumerate(pictures)}
     held = {"charts": drawn | plans, "light": charts.config(dark=False), "dark": charts.config(dark=True)}
     body = [
         *_header(experiment, figures),
         *_claims(experiment.get("claims", [])),
         *_measures(figures),
+        *_histograms(pictures),
         *_verdicts(figures),
         *_plans(arms),
         *_arms(arms),
@@ -105,7 +118,7 @@ def report(results: Results, *, command: str | None) -> str:
 
 
 def write_svg(results: Results, folder: Path) -> list[Path]:
-    """Write the chart of each metric to an SVG of its own; a metric without a number has none.
+    """Write the chart of each metric to an SVG of its own, and each histogram; what has no number has none.
 
     Returns:
         Their paths.
@@ -117,11 +130,10 @@ def write_svg(results: Results, folder: Path) -> list[Path]:
     converter = _converter()
     config = charts.config(dark=False) | {"background": "#ffffff", "padding": 12}
     paths: list[Path] = []
-    for figure in _figures(results):
-        if figure.spec is None:
-            continue
-        path = folder / f"{_file_name(figure.metric, [path.stem for path in paths])}.svg"
-        spec = figure.spec | {"width": 640, "title": figure.metric}
+    charted = [(figure.metric, figure.spec) for figure in _figures(results) if figure.spec]
+    for name, spec in charted + [(picture.name, picture.spec) for picture in _pictures(results)]:
+        path = folder / f"{_file_name(name, [path.stem for path in paths])}.svg"
+        spec = spec | {"width": 640, "title": name}
         drawn = converter.vegalite_to_svg(spec, vl_version=_vega_lite(), config=config, allowed_base_urls=[])
         with translated(path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -178,12 +190,13 @@ def _file_name(metric: str, taken: Sequence[str]) -> str:
 
 def _figures(results: Results) -> list[_Figure]:
     """The metrics, in the order of their names."""
-    if not len(results.measurements):
+    verdicts = judge(results)
+    if not verdicts:
         raise NothingMeasured(_name(results))
     held = {(one.metric, one.arm): one for one in measured(results)}
     expected = theory(results)
     by_metric: dict[str, list[Verdict]] = {}
-    for verdict in judge(results):
+    for verdict in verdicts:
         by_metric.setdefault(verdict.metric, []).append(verdict)
     figures = []
     for metric, own in sorted(by_metric.items()):
@@ -193,6 +206,25 @@ def _figures(results: Results) -> list[_Figure]:
         spec = charts.metric_chart(own, [held[metric, arm] for arm in arms], of_theory) if drawable else None
         figures.append(_Figure(metric, own, spec))
     return figures
+
+
+def _pictures(results: Results) -> list[_Picture]:
+    """The histograms, one an arm and measure, those of a measure on one axis."""
+    shares: dict[tuple[str, str], dict[int, Measured]] = {}
+    for one in measured(results):
+        if (found := parsed(one.metric)) and np.isfinite(one.values).any():
+            shares.setdefault((found[0], one.arm), {})[found[1]] = one
+    pictures = []
+    for (measure, arm), own in shares.items():
+        held = [number for (other, _), bins in shares.items() if other == measure for number in _filled(bins)]
+        bins = range(max(0, min(held) - 1), max(held) + 2)
+        pictures.append(_Picture(f"{measure}, {arm}", charts.histogram_chart(own, bins)))
+    return pictures
+
+
+def _filled(shares: Mapping[int, Measured]) -> Iterator[int]:
+    """The bins that hold something."""
+    return (number for number, one in shares.items() if (np.nan_to_num(one.values) > 0).any())
 
 
 # -- the parts of the page
@@ -221,6 +253,17 @@ def _measures(figures: Sequence[_Figure]) -> Iterator[str]:
         chart = f'<div class="chart" id="metric-{at}"></div>' if figure.spec else ""
         yield f"<figure>{caption}{chart}</figure>"
     yield "</div>"
+
+
+def _histograms(pictures: Sequence[_Picture]) -> Iterator[str]:
+    if pictures:
+        said = "Share of texts in each bin: a line a generation, the mean of its repeats. What is above"
+        yield f'<h2>Histograms</h2><p class="faint">{said} {EDGES[-1]:,.0f} stands in the last bin.</p>'
+        yield '<div class="charts">'
+        for at, picture in enumerate(pictures):
+            caption = f"<figcaption><h3>{escape(picture.name)}</h3></figcaption>"
+            yield f'<figure>{caption}<div class="chart" id="histogram-{at}"></div></figure>'
+        yield "</div>"
 
 
 def _caption(figure: _Figure) -> str:

@@ -17,10 +17,10 @@ from provenance.errors import ProvError, listed
 from provenance.origin import canonical
 from registry.mix import MAX_SEED, MixSpec, Stratum, allocate
 from registry.where import Where
+from trainer.curation import DECIMALS, Curation
 from trainer.testbed import misfit
 
 HUMAN = Where.equals("origin", "human")
-DECIMALS = 15
 
 
 class Schedule(BaseModel, ABC):
@@ -40,8 +40,17 @@ class Schedule(BaseModel, ABC):
         """The share of what it was trained on that a model edits; 0 where it writes samples of its own."""
         return 0.0
 
+    @property
+    def curated(self) -> Curation | None:
+        """How a curator tells apart what a generation meets; None where it trains on its mix as it is."""
+        return None
+
+    def crawls(self, generation: int) -> range:
+        """Of which generations the crawls are that a generation may train on, where it is curated."""
+        return range(1, generation + 1)
+
     def mix(self, generation: int) -> MixSpec:
-        """What a generation trains on; the first always on human text."""
+        """What a generation trains on, or, where it is curated, meets; the first always human text."""
         if generation == 1:
             return self._spec(1, self.size, Stratum(where=HUMAN, share=1, seed=self.seed))
         return self._later(generation)
@@ -127,8 +136,10 @@ class Blend(Schedule):
         return keep
 
     def _later(self, generation: int) -> MixSpec:
-        if self.keep == "all":
-            return self._all_kept(generation)
+        return self._all_kept(generation) if self.keep == "all" else self._latest(generation)
+
+    def _latest(self, generation: int) -> MixSpec:
+        """Human text and what the last model wrote."""
         human, model = self._weights()
         seed = None if self.supply == "redrawn" else self.seed
         skip = self.real(generation - 1) if self.supply == "fresh" else 0
@@ -180,6 +191,43 @@ def golden(ratio: float) -> float:
     return (sqrt(ratio**2 + 4 * ratio) - ratio) / 2
 
 
+class Crawl(Blend, Curation):
+    """What is found on the way: each generation meets fresh human text, the rest is what the last model wrote.
+
+    It trains on what it met (`keep=latest`), or on all that was met so far, the first, human crawl among it: all of it
+    where it is blind, else what is told to be human.
+    """
+
+    @field_validator("weight")
+    @classmethod
+    def _curated_weigh_the_same(cls, weight: Any, info: ValidationInfo) -> Any:
+        if weight is not None and info.data.get("curation", "blind") != "blind":
+            raise ValueError("there is a weight by origin, which is for curation=blind: leave one of them out")
+        return weight
+
+    @property
+    def curated(self) -> Curation | None:
+        return self if self.is_judged else None
+
+    def crawls(self, generation: int) -> range:
+        return range(1 if self.keep == "all" else generation, generation + 1)
+
+    def _later(self, generation: int) -> MixSpec:
+        if self.curation == "blind":
+            return super()._later(generation)
+        return self._latest(generation) if self.is_judged else self._human(generation)
+
+    def _human(self, generation: int) -> MixSpec:
+        """The human text among what it may train on."""
+        skip = 0 if self.keep == "all" or self.supply != "fresh" else self.real(generation - 1)
+        size = (self.size - self._written()) if self.keep == "latest" else self.real(generation)
+        if not size:
+            raise ProvError(
+                f"curation={self.curation} keep=latest has no human text to learn from: give real_frac, or keep=all"
+            )
+        return self._spec(generation, size, Stratum(where=HUMAN, share=1, seed=self.seed, skip=skip))
+
+
 class Edit(Schedule):
     """The documents of the generation before, of which its model has written a share anew.
 
@@ -203,7 +251,7 @@ SCHEDULES: dict[str, tuple[type[Schedule], dict[str, Any]]] = {
     "accumulate-subsample": (Accumulate, {"subsample": True}),
     "fixed-ratio": (Blend, {}),
     "fresh": (Blend, {"supply": "fresh"}),
-    "crawl": (Blend, {"supply": "fresh", "real_frac": 0.25, "keep": "all"}),
+    "crawl": (Crawl, {"supply": "fresh", "real_frac": 0.25, "keep": "all"}),
     "weighted": (Blend, {"supply": "fresh", "real_frac": 0.5, "weight": "golden"}),
     "edit": (Edit, {}),
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -21,12 +22,16 @@ from trainer.loop import Report
 from trainer.results import Results
 from trainer.testbed import TestBed
 
+if TYPE_CHECKING:
+    from provenance.detection import Seekers
+
 
 def simulate(
     experiment: Experiment,
     keeper: Keeper,
     held: Registry | None = None,
     *,
+    seekers: Callable[[str], Seekers] | None = None,
     only: str | None = None,
     seed: int | None = None,
     jobs: int = 1,
@@ -36,6 +41,7 @@ def simulate(
 
     Args:
         held: a registry with the human texts, through which test-beds of texts run, with their lineage.
+        seekers: gives what looks for the key of a name; needed where models mark what they write.
         only, seed: run this arm alone, and this seed.
         jobs: so many cells at a time, each in a process; the numbers do not depend on it.
         progress: called with the number of generations that were run since.
@@ -44,11 +50,14 @@ def simulate(
     """
     cells = waiting(experiment, keeper, only, seed)
     arms = {cell.arm.name: cell.arm for cell, _ in cells}
-    beds = {name: arm.grounded(held) for name, arm in arms.items()}
+    beds = {name: _marking(arm.grounded(held), held, seekers) for name, arm in arms.items()}
     tasks = [_Task(cell, beds[cell.arm.name], last) for cell, last in cells]
+    name = f"{experiment.name}-{experiment.digest.hex()[:8]}"
+    if held:
+        for task in tasks:
+            task.cell.curator(held, task.bed, name)  # which may be impossible: told before anything runs
     for task in tasks:
         if held and task.bed.takes_texts:
-            name = f"{experiment.name}-{experiment.digest.hex()[:8]}"
             for report in task.cell.run_in(held, task.bed, name, task.last):
                 keeper.put(task.cell, task.cell.measured([report]))
                 progress(1)
@@ -56,6 +65,18 @@ def simulate(
     for cell, measured in _run_all(in_memory, jobs, progress):
         keeper.put(cell, measured)
     return keeper.close()
+
+
+def _marking(bed: TestBed, held: Registry | None, seekers: Callable[[str], Seekers] | None) -> TestBed:
+    """The test-bed with the key that its models mark with, where they do."""
+    if bed.key_name is None:
+        return bed
+    if held is None or seekers is None:
+        raise ProvError(
+            f"key={bed.key_name} marks what models write, whose registry says by which key: name one with --registry, "
+            "or leave the key out"
+        )
+    return bed.marking(seekers(bed.key_name))
 
 
 def waiting(

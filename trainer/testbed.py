@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from inspect import isabstract
 from pkgutil import iter_modules
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 import trainer.testbeds
 from provenance.errors import ProvError, listed
+
+if TYPE_CHECKING:
+    from provenance.detection import Seekers
 
 Floats = NDArray[np.float64]
 Model = Any
@@ -39,7 +42,7 @@ class _CannotEdit(ProvError):
 
     def __init__(self, bed: str) -> None:
         self.bed = bed
-        super().__init__(f"the test-bed {bed} cannot edit samples: choose another schedule, or regression")
+        super().__init__(f"the test-bed {bed} cannot edit samples: choose another schedule, or regression or language")
 
 
 class TestBed(BaseModel, ABC):
@@ -55,6 +58,8 @@ class TestBed(BaseModel, ABC):
     unit: ClassVar[str] = "samples"
     takes_texts: ClassVar[bool] = False
     """Whether its samples are texts, which a registry can hold."""
+
+    _seekers: Any = PrivateAttr(default=None)  # they hold a secret, which no record of a test-bed may have
 
     @abstractmethod
     def real(self, size: int, repeats: int, rng: np.random.Generator) -> Samples:
@@ -96,6 +101,21 @@ class TestBed(BaseModel, ABC):
     def measure(self, model: Model, samples: Samples) -> Measures:
         """How far a model, fitted to samples, is from the truth."""
 
+    @property
+    def base(self) -> str | None:
+        """The model, in a folder or of a name, that those of the first generation are fine-tuned from."""
+        return None
+
+    @property
+    def is_continual(self) -> bool:
+        """Whether the models of later generations go on from those before them."""
+        return False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a generation cannot be had without the models before it: one that was cut short begins anew."""
+        return False
+
     def parameters(self) -> dict[str, Any]:
         """What it was made with, as plain JSON, without texts."""
         return {"testbed": name_of(self), **self.model_dump(mode="json", exclude={"held_out"})}
@@ -108,6 +128,28 @@ class TestBed(BaseModel, ABC):
             held_out: human texts that no model learns from.
         """
         return self
+
+    @property
+    def key_name(self) -> str | None:
+        """What its models are to mark what they write with: the name or id of a key; None where they mark nothing."""
+        return None
+
+    @property
+    def seekers(self) -> Seekers | None:
+        """What finds the mark of its models, from which they also have the key; None where they mark nothing."""
+        found: Seekers | None = self._seekers
+        return found
+
+    def marking(self, seekers: Seekers) -> Self:
+        """The test-bed, its models marking what they write with the one key that is sought."""
+        marking = self.model_copy()
+        marking._seekers = seekers
+        return marking
+
+    def run_spec(self) -> dict[str, Any]:
+        """How its models write, as plain JSON: its parameters, and the id of the key."""
+        keys = [{"watermark": {"key": seeker.key}} for seeker in self.seekers.seekers] if self.seekers else []
+        return self.parameters() | (keys[0] if keys else {})
 
     def theory(self, schedule: str, size: int, generation: int) -> dict[str, float]:
         """What is expected of metrics, exactly, where a closed form is known.

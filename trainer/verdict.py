@@ -25,6 +25,7 @@ from trainer.intervals import (
     p_above_zero,
     unless_rounding,
 )
+from trainer.metrics.histogram import parsed
 from trainer.results import Results
 
 Direction = Literal["higher", "lower"]
@@ -37,10 +38,10 @@ METHOD = (
     "Failed repeats are left out, and counted."
 )
 
-_HIGHER = re.compile(r"\b(bits|cross|distance|divergence|error|js|jsd|kl|loss|perplexity)\b")
+_HIGHER = re.compile(r"\b(bits|cross|distance|divergence|error|invented|js|jsd|kl|loss|perplexity)\b")
 _LOWER = re.compile(
-    r"\b(accuracy|alive|coverage|distinct|diversity|entropy|gini|hapaxes|likelihood|rank|shannon|simpson|std|support"
-    r"|surviv(al|ed|ing)|types|variance|vocabulary)\b"
+    r"\b(accuracy|alive|coverage|distinct|diversity|entropy|gini|hapaxes|likelihood|rank|recall|shannon|simpson|std"
+    r"|support|surviv(al|ed|ing)|types|variance|vocabulary)\b"
 )
 
 
@@ -163,7 +164,7 @@ class Verdict:
 
 
 def judge(results: Results, worse_if: Mapping[str, Direction] | None = None, seed: int = 0) -> list[Verdict]:
-    """Say of each arm and metric what its repeats show.
+    """Say of each arm and metric what its repeats show; of the shares of a histogram nothing, as none is worse.
 
     Args:
         worse_if: by metric, where it is not what `direction` takes it to be.
@@ -171,7 +172,7 @@ def judge(results: Results, worse_if: Mapping[str, Direction] | None = None, see
     Raises:
         ProvError: a direction is given for a metric that was not measured, or is none.
     """
-    held = measured(results)
+    held = [one for one in measured(results) if parsed(one.metric) is None]
     declared = _checked(worse_if or {}, {one.metric for one in held})
     expected = theory(results)
     return [

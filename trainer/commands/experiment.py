@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from provenance.console import Size, json_option, named_registry_option, progres
 from provenance.errors import ProvError
 
 if TYPE_CHECKING:
+    from provenance.detection import Seekers
+    from provenance.keyring import Keyring
     from registry.registry import Registry
     from trainer.experiment import Experiment
     from trainer.plan import Plan
@@ -36,6 +39,7 @@ FIRST_PLANNED = 20
 @click.option("--name", help="What to call the experiment.  [default: experiment]")
 @click.option("--only", metavar="ARM", help="Run this arm alone.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what each generation will learn from, and run nothing.")
+@click.option("--new-key", metavar="SCHEME", help="Make the key that a test-bed names and nobody holds: kgw, synthid.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Arms at a time; no number depends on it.  [default: cores]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the results in this Parquet file.")
 @named_registry_option("Keep them in this registry instead.")
@@ -46,6 +50,7 @@ def simulate(
     name: str | None,
     only: str | None,
     only_plan: bool,
+    new_key: str | None,
     jobs: int | None,
     output: Path | None,
     registry: Path | None,
@@ -68,6 +73,8 @@ def simulate(
         if only_plan:
             _show_plan(plan(experiment, held), as_json)
             return
+        if new_key:
+            _make_keys(experiment, held, new_key)
         chosen = _number(seed) if spec and seed else None
         results = _run(experiment, held, output, only, chosen, jobs or os.cpu_count() or 1)
     finally:
@@ -86,10 +93,49 @@ def _run(
     keeper: Keeper = InRegistry(held, experiment) if held else InFile(path, experiment, held, _command_line())
     cells = waiting(experiment, keeper, only, seed)
     with progress(sum(cell.arm.generations - last for cell, last in cells), "generations") as advance:
-        results = simulate(experiment, keeper, held, only=only, seed=seed, jobs=jobs, progress=advance)
+        results = simulate(
+            experiment, keeper, held, seekers=_seekers, only=only, seed=seed, jobs=jobs, progress=advance
+        )
     where = f"experiment {experiment.digest.hex()[:12]} of {held.path}" if held else str(path)
     say(f"{len(results.measurements):,} measurements in {where}" + ("" if cells else ", all of them held already"))
     return results
+
+
+def _seekers(key: str) -> Seekers:
+    """What looks for a key of the keyring."""
+    from provenance.keyring import UnknownKey
+    from registry.commands.detection import held_seekers
+
+    try:
+        return held_seekers((key,))
+    except UnknownKey as error:
+        raise ProvError(f"{error}; --new-key SCHEME makes it, for the tokenizer of the test-bed") from error
+
+
+def _make_keys(experiment: Experiment, held: Registry | None, scheme: str) -> None:
+    """Make the keys that test-beds name and nobody holds, each for the tokenizer of its test-bed."""
+    from provenance.keyring import Key, Keyring, Secret
+    from provenance.watermark import find_scheme
+    from trainer.testbeds.language import Language
+
+    keyring, chosen = Keyring.open(environment=os.environ), find_scheme(scheme, {})
+    for bed in [arm.grounded(held) for arm in experiment.arms]:
+        if not isinstance(bed, Language) or bed.key is None or _is_held(keyring, bed.key):
+            continue
+        digest = keyring.keep_tokenizer(bed.tokenizer.to_str())  # first, so that no key is ever without
+        secret, made = Secret(chosen.draw_secret()), datetime.now(UTC).isoformat(timespec="seconds")
+        keyring.add(key := Key.fresh(scheme, chosen.model_dump(mode="json"), digest, secret, made, bed.key))
+        say(f"key {key} is new, in {keyring.path}: without a copy of that, what is marked cannot be found again")
+
+
+def _is_held(keyring: Keyring, key: str) -> bool:
+    from provenance.keyring import UnknownKey
+
+    try:
+        keyring.find(key)
+    except UnknownKey:
+        return False
+    return True
 
 
 def _experiment(spec: Path | None, fields: dict[str, Any]) -> Experiment:
