@@ -49,4 +49,7 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     done = subprocess.run([ROOT / "scripts" / "demo"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "human texts known behind it" in done.stdout
-    assert re.search(r"trained on mix [0-9a-f]{12}: 1,500 documents", done.stdout)
+    assert re.search(r"trained on mix [0-9a-f]{12}: [3-6][0-9]{2} documents", done.stdout)
+    page = (ROOT / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "curation=watermark" in page
+    assert "cross_entropy" in page

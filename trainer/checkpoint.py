@@ -104,10 +104,6 @@ class Checkpoint:
                 except SafetensorError as error:  # which it raises where a file cannot be written, too
                     raise OSError(str(error)) from error
 
-    def remove(self) -> None:
-        """Forget a training that came to its end."""
-        self.path.unlink(missing_ok=True)
-
 
 def _learnt(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
     """The parameters that a training changes, by name, each once."""

@@ -101,7 +101,7 @@ def optimise(
     Args:
         model: a causal language model of `transformers`, on any device.
         keep: a folder for a checkpoint; a training that was killed goes on from it, bit for bit, when it is called
-            with the same model, blocks and training again. What is there at the end is removed.
+            with the same model, blocks and training again. Remove it when the model is kept elsewhere.
     Returns:
         The loss of each step, in nats a token, as it was before the step.
     Raises:
@@ -128,12 +128,10 @@ def optimise(
             ranks.add_gradients(learnt)
             torch.nn.utils.clip_grad_norm_(learnt, training.clip)
             optimiser.step()
-            if checkpoint and ranks.rank == 0 and (step + 1) % training.checkpoint_steps == 0:
+            if checkpoint and ranks.rank == 0 and ((step + 1) % training.checkpoint_steps == 0 or step + 1 == steps):
                 checkpoint.write(model, optimiser, losses)
             progress(step + 1, steps, losses[-1])
         model.eval()
-    if checkpoint and ranks.rank == 0:
-        checkpoint.remove()
     return losses
 
 
@@ -172,7 +170,7 @@ def foretell(model: Any, blocks: Packed, rows: NDArray[np.int64]) -> tuple[torch
         torch.from_numpy(held).to(device) for held in (some.tokens, some.pieces, some.positions, some.weights)
     )
     is_plain = some.pieces.max(initial=0) == 0  # one piece a row: that attention is causal says it all, and is quicker
-    mask = None if is_plain else _mask(pieces, model.dtype)
+    mask = torch.ones_like(tokens) if is_plain else _mask(pieces, model.dtype)
     output = model(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=False)
     nexts = pad(tokens[:, 1:], (0, 1))  # (rows, length): these are shifted, for logits are many and are not copied
     nats = cross_entropy(output.logits.flatten(0, 1).float(), nexts.flatten(), reduction="none")
