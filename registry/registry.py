@@ -30,7 +30,7 @@ from registry.migrate import Migrated, migrate
 from registry.mix import MixSpec
 from registry.near import Nearness
 from registry.readers import Meter, Row, Split
-from registry.rows import MAX_BYTES, Declared, Rules
+from registry.rows import MAX_BYTES, Declared, Rules, each_row
 from registry.rules import HeldOut, Withdrawn, hold_out, withdraw
 from registry.score import Asked, score
 from registry.sealed import Key
@@ -126,7 +126,7 @@ class Registry(Store):
 
     def add(
         self,
-        rows: Iterable[Mapping[str, Any]],
+        rows: Iterable[Mapping[str, Any]] | pa.Table | pa.RecordBatch | pa.RecordBatchReader,
         declared: Declared = Declared(),
         *,
         run: str | None = None,
@@ -136,11 +136,12 @@ class Registry(Store):
         """Take in rows from Python, with the same columns and by the same rules as those of a file.
 
         Args:
+            rows: mappings, or Arrow, of which a batch is in memory at a time; a null says nothing.
             name: what stands before the number of the row in ids that rows do not bring; with a run, the number alone
                 is the id unless a name is given.
         """
         name = ("" if run else "rows") if name is None else name
-        numbered = (Row(number, f"row {number:,}", dict(row)) for number, row in enumerate(rows, 1))
+        numbered = (Row(number, f"row {number:,}", dict(row)) for number, row in enumerate(each_row(rows), 1))
         return ingest(self, [Feed(name, numbered)], self._rules(declared, None, run), **options)
 
     def tokenize(self, name: str | None = None, progress: Progress = silent) -> int:

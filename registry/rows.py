@@ -2,10 +2,11 @@
 
 import json
 import reprlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Self
 
 import pyarrow as pa
@@ -546,3 +547,21 @@ def _moment(value: Any) -> datetime:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number", bytes: "bytes"}
     return names.get(type(value), f"a {type(value).__name__}")
+
+
+def each_row(
+    rows: Iterable[Mapping[str, Any]] | pa.Table | pa.RecordBatch | pa.RecordBatchReader,
+) -> Iterator[Mapping[str, Any]]:
+    """Rows one by one, those of Arrow a batch at a time.
+
+    >>> list(each_row(pa.table({"text": ["a", "b"]})))
+    [{'text': 'a'}, {'text': 'b'}]
+    """
+    if isinstance(rows, pa.RecordBatch):
+        yield from rows.to_pylist()
+    elif isinstance(rows, pa.Table):
+        yield from chain.from_iterable(batch.to_pylist() for batch in rows.to_batches())
+    elif isinstance(rows, pa.RecordBatchReader):
+        yield from chain.from_iterable(batch.to_pylist() for batch in rows)
+    else:
+        yield from rows

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -722,3 +722,19 @@ def test_dolma_is_read_as_it_is(corpus: Registry, tmp_path: Path) -> None:
     assert (found["source"], found["origin"]) == ("common-crawl", "unknown")
     assert str(found["created"]) == "2021-03-04 05:06:07.089000"
     assert json.loads(found["metadata"]) == rows[1]["metadata"] | {"added": rows[1]["added"]}
+
+
+@pytest.mark.parametrize("kind", ["table", "batch", "reader"])
+def test_arrow_is_taken_in_as_the_same_rows_would_be(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"id": "a", "text": "one", "parents": None, "lang": "en"},
+        {"id": "b", "text": "two", "parents": [{"id": "a", "relation": "edit"}], "lang": None},
+    ]
+    table = pa.Table.from_pylist(rows)
+    arrow = {"table": table, "batch": table.to_batches()[0], "reader": table.to_reader(max_chunksize=1)}[kind]
+    heads, sources = [], {"rows": rows, "arrow": arrow}
+    for name, source in sources.items():
+        with Registry.create(tmp_path / f"{name}.prov", lambda: datetime(2026, 1, 1, tzinfo=UTC)) as held:
+            assert held.add(source, Declared(origin=Origin.HUMAN, source="mine")).added == 2
+            heads.append(held.head())
+    assert heads[0] == heads[1]

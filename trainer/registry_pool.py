@@ -124,12 +124,13 @@ class RegistryPool:
         kind = "edit" if edited else "generate"
         run = self.held.record_run(self._model(generation), self.run_spec, self.seed, kind).digest.hex()
         first = self.written.get(generation, 0) + 1
-        parents = [[_edit_of(one)] for one in edited.documents or ()] if edited else [None] * len(samples[0])
-        rows = (
-            {"id": str(number), "text": text, "parents": known}
-            for number, (text, known) in enumerate(zip(samples[0], parents, strict=True), first)
-        )
-        self.held.add(rows, Declared(source=self.scope, origin=Origin.MIXED if edited else None), run=run)
+        columns: dict[str, list[Any]] = {
+            "id": [str(first + place) for place in range(len(samples[0]))],
+            "text": samples[0].tolist(),
+        }
+        if edited:
+            columns["parents"] = [[_edit_of(one)] for one in edited.documents or ()]
+        self.held.add(pa.table(columns), Declared(source=self.scope, origin=Origin.MIXED if edited else None), run=run)
         self.written[generation] = first + len(samples[0]) - 1
         return self._drawable(generation)
 
