@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -734,7 +734,7 @@ def test_arrow_is_taken_in_as_the_same_rows_would_be(tmp_path: Path, kind: str) 
     arrow = {"table": table, "batch": table.to_batches()[0], "reader": table.to_reader(max_chunksize=1)}[kind]
     heads, sources = [], {"rows": rows, "arrow": arrow}
     for name, source in sources.items():
-        with Registry.create(tmp_path / f"{name}.prov", lambda: datetime(2026, 1, 1, tzinfo=UTC)) as held:
+        with Registry.create(tmp_path / f"{name}.prov", lambda: datetime(2026, 1, 1)) as held:
             assert held.add(source, Declared(origin=Origin.HUMAN, source="mine")).added == 2
             heads.append(held.head())
     assert heads[0] == heads[1]
