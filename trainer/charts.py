@@ -66,6 +66,8 @@ def metric_chart(
 ) -> Spec:
     """One metric by generation: the mean of each arm with its interval, theory dashed, of few repeats all points.
 
+    Where there is but one generation, and several arms, they stand below each other.
+
     Args:
         verdicts, held: of the metric, one an arm; some mean is a number.
         expected: by arm, what theory expects at each generation.
@@ -88,6 +90,10 @@ def metric_chart(
     logarithmic = on_log_scale(shown)
     reach = _reach(shown, logarithmic)
     curves = [row for verdict in verdicts for row in _curve(verdict, reach)]
+    metric, cut = verdicts[0].metric, [verdict.arm for verdict in verdicts if _is_cut(verdict, reach)]
+    if len(arms) > 1 and len({row["generation"] for row in curves + theory}) == 1:
+        chart = _arms_below_each_other(alt, arms, (curves, points, theory), logarithmic)
+        return _plain(chart.properties(description=f"{metric} by arm"), _meta("svg", logarithmic, cut))
     x, y = _axes(alt, [row["generation"] for row in curves + theory], logarithmic)
     base = alt.Chart().encode(
         x=x, color=alt.Color("arm:N", sort=None, scale=_colors(alt, arms), legend=_legend(alt, arms))
@@ -99,11 +105,38 @@ def metric_chart(
         chosen = alt.selection_point(name="chosen", fields=["arm"], bind="legend", toggle="true")
         layers = [layer.transform_filter(chosen) for layer in layers]
         layers[0] = layers[0].add_params(chosen)
-    metric = verdicts[0].metric
     chart = alt.layer(*layers).properties(width="container", height=300, description=f"{metric} by generation")
     many = 3 * len(curves) + len(points) + len(theory) > _AT_MOST_MARKS
-    cut = [verdict.arm for verdict in verdicts if _is_cut(verdict, reach)]
-    return _plain(chart, {"renderer": "canvas" if many else "svg", "logarithmic": logarithmic, "cut": cut})
+    return _plain(chart, _meta("canvas" if many else "svg", logarithmic, cut))
+
+
+def _meta(renderer: str, logarithmic: bool, cut: list[str]) -> Row:
+    return {"renderer": renderer, "logarithmic": logarithmic, "cut": cut}
+
+
+def _arms_below_each_other(
+    alt: Any, arms: Sequence[str], drawn_rows: tuple[list[Row], list[Row], list[Row]], logarithmic: bool
+) -> Any:
+    """Arms of one generation, a line each: their means with intervals, their points, and what theory expects."""
+    curves, points, theory = (alt.InlineData(values=_short(rows)) if rows else None for rows in drawn_rows)
+    scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
+    axis = alt.Axis(title=None, format="~g", tickCount=6, labelOverlap=True)
+    base = alt.Chart().encode(
+        y=alt.Y("arm:N", sort=list(arms), title=None, axis=alt.Axis(labelLimit=320, ticks=False, domain=False))
+    )
+
+    def at(rows: Any, field: str) -> Any:
+        return base.properties(data=rows).encode(x=alt.X(f"{field}:Q", scale=scale, axis=axis))
+
+    color = alt.value(_LIGHT[0])
+    layers = [at(curves, "low").encode(x2="high:Q", color=color).mark_rule(strokeWidth=2, opacity=0.6)]
+    if points:
+        layers.append(at(points, "value").encode(color=color).mark_circle(size=16, opacity=0.5))
+    tooltip = ["arm:N", "mean:Q", "interval:N", "median:Q", "repeats:N"]
+    layers.append(at(curves, "mean").encode(color=color, tooltip=tooltip).mark_circle(size=70, opacity=1))
+    if theory:
+        layers.append(at(theory, "value").mark_tick(thickness=2, color=_LIGHT[1]))
+    return alt.layer(*layers).properties(width="container", height=alt.Step(22))
 
 
 def _layers(base: Any, y: Any, curves: Any, points: Any, theory: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 from headline_crawl import ARMS as CRAWL_ARMS
 from headline_crawl import run_crawl, train_baseline
+from headline_picture import write_dose_curve
 from headline_pool import ARMS as POOL_ARMS
 from headline_pool import fill_pool, train_arm
 from headline_told import Told
@@ -76,13 +77,14 @@ def main(data: Path, quick: bool, seeds: int, jobs: int, as_json: bool) -> None:
     ):
         with replacing(folder / name) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
+    write_dose_curve(told, folder / "dose.svg")
     if as_json:
         show_json({"endpoints": told.rows(), "kept_share": told.kept_share(), "curators": told.curators()})
     else:
         show_table(told.crawl_table("bits_per_byte"))
         show_table(told.pool_table(scarce=False) + told.pool_table(scarce=True))
         show_table(told.rows())
-    say(f"{(time.monotonic() - start) / 60:.1f} min; {folder / 'headline.html'}, {folder / 'headline.md'}")
+    say(f"{(time.monotonic() - start) / 60:.1f} min; tables, report and dose curve in {folder}")
 
 
 def in_markdown(told: Told) -> str:
