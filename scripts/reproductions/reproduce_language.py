@@ -279,7 +279,7 @@ def tasks(plan: Plan, arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, type=click.IntRange(1), help="Tasks at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(data: Path, full: bool, quick: bool, seeds: int, jobs: int, as_json: bool) -> None:
-    """Run what is not done yet, and judge what came of all; exit 3 where a claim does not hold."""
+    """Run what is not done yet, and judge what came of all; but for --quick, exit 3 where a claim does not hold."""
     start = time.monotonic()
     sizes = QUICK if quick else {"first_words": 92_000}
     named = {
@@ -310,7 +310,7 @@ def main(data: Path, full: bool, quick: bool, seeds: int, jobs: int, as_json: bo
     judged = sum(claim.verdict != "told" for claim in claims)
     minutes = (time.monotonic() - start) / 60
     say(f"{judged - failed} of {judged} claims hold; {minutes:.1f} min; tables and report in {folder}")
-    sys.exit(3 if failed else 0)
+    sys.exit(3 if failed and not quick else 0)  # models that small show that it runs, not what is claimed
 
 
 def in_markdown(told: Told, plan: Plan, claims: Sequence[Claim]) -> str:
