@@ -3,9 +3,7 @@
 import html.parser
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -14,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from running import Prov, entry_point
 
 from provenance import attribution
 from provenance.attribution import Attribution
-from provenance.cli import main
 from provenance.detector import BrokenDetector
 from provenance.detector_training import TooFewTexts
 from provenance.errors import NotFound, ProvError
@@ -401,33 +399,12 @@ def test_a_detector_that_was_tampered_with_is_not_used(trained: Registry) -> Non
 # -- the command
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    stdout: str
-    stderr: str
-
-
-Prov = Callable[..., Done]
-
-
 @pytest.fixture
 def prov(file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Prov:
     """Run `prov` on the registry of this test, by its real entry point but without the start of a process."""
     monkeypatch.chdir(file.parent)
     monkeypatch.setenv("PROV_DB", str(file))
-
-    def run(*arguments: str, code: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = Done(*capfd.readouterr())
-        assert int(ended.value.code or 0) == code, done.stdout + done.stderr
-        return done
-
-    return run
+    return entry_point(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Each command as a person types it: its output, its errors in one line, its exit code."""
 
-import io
 import json
 import re
 import shutil
@@ -8,31 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import pyarrow.parquet as pq
 import pytest
+from running import Prov, entry_point
 
-from provenance.cli import COMMANDS, GROUPS, cli, main
+from provenance.cli import COMMANDS, GROUPS, cli
 from provenance.console import Size
 from registry import Declared, Registry
 from registry.audit import KINDS
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Prov = Callable[..., Done]
 
 
 @pytest.fixture
@@ -40,18 +26,7 @@ def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     """Run `prov` in a folder of its own, by its real entry point but without the start of a process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PROV_DB", raising=False)
-
-    def run(*arguments: str, stdin: str = "", code: int | None = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = Done(int(ended.value.code or 0), *capfd.readouterr())
-        assert code is None or done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return run
+    return entry_point(monkeypatch, capfd)
 
 
 def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:

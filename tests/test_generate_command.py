@@ -7,16 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs corpus-provenance[train]")
 pytest.importorskip("transformers", reason="needs corpus-provenance[train]")
 
-from provenance.cli import main  # noqa: E402
+from running import Done, Prov, entry_point  # noqa: E402
+
 from provenance.origin import Origin  # noqa: E402
 from registry import Declared, MixSpec, Registry, real_frac  # noqa: E402
 from trainer import writing  # noqa: E402
@@ -28,16 +28,6 @@ from trainer.writing import Writing, prepare, write  # noqa: E402
 torch.set_num_threads(1)
 TEXTS = [f"The {word} sat on {other} mats and saw a {word}." for word in ("cat", "dög", "owl") for other in range(20)]
 SHORT = ("--length", "8", "--device", "cpu")
-
-
-class Done(NamedTuple):
-    """What a command said."""
-
-    stdout: str
-    stderr: str
-
-
-Prov = Callable[..., Done]
 
 
 @pytest.fixture(scope="session")
@@ -70,17 +60,7 @@ def prov(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
     """Run `prov` in the folder, by its real entry point but without the start of a process."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PROV_KEYRING", str(folder / "keyring.json"))
-
-    def run(*arguments: str, code: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = Done(*capfd.readouterr())
-        assert int(ended.value.code or 0) == code, done.stdout + done.stderr
-        return done
-
-    return run
+    return entry_point(monkeypatch, capfd)
 
 
 def told(done: Done) -> dict[str, Any]:

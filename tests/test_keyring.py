@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import io
 import json
 import logging
 import os
@@ -13,18 +12,18 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from running import Done, Prov, entry_point
 from tokenizers import models, pre_tokenizers
 
-from provenance.cli import main
 from provenance.errors import Ambiguous, ProvError
 from provenance.keyring import Key, Keyring, Secret, UnknownKey, default_path, read_secret, read_tokenizer
 from registry.tokens import load
@@ -555,32 +554,16 @@ def test_what_is_no_tokenizer_is_told(tmp_path: Path, content: bytes | None) -> 
 # -- commands
 
 
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Prov = Callable[..., Done]
-
-
 @pytest.fixture
 def prov(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Prov:
     """Run `prov` by its real entry point in a folder with a tokenizer, its keyring at ./keyring.json."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PROV_KEYRING", "keyring.json")
     tokenizer_file(tmp_path / "tokenizer.json")
+    prov = entry_point(monkeypatch, capfd)
 
-    def run(*arguments: str, stdin: str = "", code: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = Done(int(ended.value.code or 0), *capfd.readouterr())
-        assert done.returncode == code, done.stdout + done.stderr
+    def run(*arguments: str, code: int = 0, **given: str) -> Done:
+        done = prov(*arguments, code=code, **given)
         assert code != 1 or re.fullmatch(r"(.*\n)?prov: .*\n", done.stderr), done.stderr
         return done
 

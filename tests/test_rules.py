@@ -5,16 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from running import Prov, entry_point
 
-from provenance.cli import main
 from provenance.errors import Ambiguous, NotFound, ProvError
 from provenance.origin import Origin
 from registry import Declared, Export, MixSpec, Registry, ratio, real_frac
@@ -435,18 +434,6 @@ def test_a_model_based_on_one_that_learnt_from_a_held_out_text_is_contaminated(g
 # -- commands
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a command said, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-Prov = Callable[..., Told]
-
-
 @pytest.fixture(scope="session")
 def two_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a registry of ten human texts of two sources; copy it, never open it for writing."""
@@ -463,36 +450,28 @@ def prov(two_sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     shutil.copy(two_sources, tmp_path / "corpus.prov")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PROV_DB", raising=False)
-
-    def run(*arguments: str) -> Told:
-        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Told(int(ended.value.code or 0), *capfd.readouterr())
-
-    return run
+    return entry_point(monkeypatch, capfd)
 
 
 def test_the_commands_hold_out_and_withdraw_tell_what_they_did(prov: Prov) -> None:
     dry = prov("hold-out", "--frac", "0.2", "--name", "test", "--dry-run")
-    assert dry.out == "2 texts would be held out as test, of 2 documents\n"
-    held = json.loads(prov("hold-out", "--where", "id = 'w0'", "--name", "test", "--json").out)
+    assert dry.stdout == "2 texts would be held out as test, of 2 documents\n"
+    held = json.loads(prov("hold-out", "--where", "id = 'w0'", "--name", "test", "--json").stdout)
     assert (held["added"], held["mixes"], held["recorded"], held["dry_run"]) == (1, [], True, False)
-    assert prov("mix", "--real-frac", "1", "-o", "mix.jsonl").out.splitlines()[-1] == "excluded: 1 held out"
-    refused = prov("hold-out", "--source", "wiki", "--name", "more")
-    assert (refused.code, refused.out) == (1, "")
-    assert refused.err.startswith("prov: 4 of the 4 texts stand in 1 mixes already (")
+    assert prov("mix", "--real-frac", "1", "-o", "mix.jsonl").stdout.splitlines()[-1] == "excluded: 1 held out"
+    refused = prov("hold-out", "--source", "wiki", "--name", "more", code=1)
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("prov: 4 of the 4 texts stand in 1 mixes already (")
     gone = prov("withdraw", "w1", "--text", "--erase", "--reason", "asked by the author")
-    assert "text " in gone.out
-    assert "is withdrawn: 1 documents of 1 texts" in gone.out
-    assert "1 texts erased, and the file written anew" in gone.out
-    assert f"in {Path.cwd() / 'mix.jsonl'}" in gone.out
-    assert prov("mix", "--real-frac", "1", "--dry-run").out.splitlines()[-1] == "excluded: 1 withdrawn, 1 held out"
-    shown = prov("show", "w1").out
+    assert "text " in gone.stdout
+    assert "is withdrawn: 1 documents of 1 texts" in gone.stdout
+    assert "1 texts erased, and the file written anew" in gone.stdout
+    assert f"in {Path.cwd() / 'mix.jsonl'}" in gone.stdout
+    assert prov("mix", "--real-frac", "1", "--dry-run").stdout.splitlines()[-1] == "excluded: 1 withdrawn, 1 held out"
+    shown = prov("show", "w1").stdout
     assert "withdrawn, erased" in shown
     assert "asked by the author" in shown
-    told = json.loads(prov("withdraw", "--source", "books", "--reason", "revoked", "--json", "--dry-run").out)
+    told = json.loads(prov("withdraw", "--source", "books", "--reason", "revoked", "--json", "--dry-run").stdout)
     assert (told["scope"], told["value"], told["documents"], told["recorded"]) == ("source", "books", 5, False)
 
 
@@ -511,31 +490,31 @@ def test_the_commands_hold_out_and_withdraw_tell_what_they_did(prov: Prov) -> No
     ids=" ".join,
 )
 def test_what_does_not_go_together_is_a_usage_error(prov: Prov, arguments: list[str]) -> None:
-    assert prov(*arguments).code == 2
+    prov(*arguments, code=2)
 
 
 def test_contamination_is_a_finding_only_where_there_is_one(prov: Prov) -> None:
     prov("mix", "--real-frac", "1")
-    assert prov("audit", "contamination", "--fail-on", "contaminated").code == 0
+    prov("audit", "contamination", "--fail-on", "contaminated")
     prov("hold-out", "--where", "id = 'w0'", "--name", "test", "--force")
-    found = prov("audit", "contamination", "--fail-on", "any")
-    assert (found.code, found.out.splitlines()[-1]) == (3, "1 mixes and 0 models are contaminated")
-    assert prov("audit", "contamination").code == 0
-    assert json.loads(prov("audit", "contamination", "--json").out)["mixes"][0]["held_out"] == 1
+    found = prov("audit", "contamination", "--fail-on", "any", code=3)
+    assert found.stdout.splitlines()[-1] == "1 mixes and 0 models are contaminated"
+    prov("audit", "contamination")
+    assert json.loads(prov("audit", "contamination", "--json").stdout)["mixes"][0]["held_out"] == 1
 
 
 @pytest.mark.slow
 def test_an_export_is_noted_once_and_standard_output_is_not(prov: Prov) -> None:
-    mix = json.loads(prov("mix", "--real-frac", "1", "--json").out)["mix"]
+    mix = json.loads(prov("mix", "--real-frac", "1", "--json").stdout)["mix"]
     for arguments in (["-o", "out.jsonl"], ["-o", "out.jsonl"], [], ["-o", "ids.jsonl", "--ids"], ["-o", "folder"]):
-        assert prov("export", mix, *arguments).code == 0
-    noted = json.loads(prov("sql", "SELECT kind, path FROM handed_out", "--json").out)
+        prov("export", mix, *arguments)
+    noted = json.loads(prov("sql", "SELECT kind, path FROM handed_out", "--json").stdout)
     assert [(row["kind"], Path(row["path"]).name) for row in noted] == [("export", "out.jsonl"), ("export", "folder")]
 
 
 @pytest.mark.slow
 def test_an_export_that_cannot_be_noted_says_so_and_is_there(prov: Prov, monkeypatch: pytest.MonkeyPatch) -> None:
-    mix = json.loads(prov("mix", "--real-frac", "1", "--json").out)["mix"]
+    mix = json.loads(prov("mix", "--real-frac", "1", "--json").stdout)["mix"]
     monkeypatch.setattr("registry.store.patiently.__defaults__", (0.0,))
     reading = subprocess.Popen(
         [sys.executable, "-c", READS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
@@ -544,8 +523,8 @@ def test_an_export_that_cannot_be_noted_says_so_and_is_there(prov: Prov, monkeyp
     assert reading.stdout.readline() == "reading\n"
     done = prov("export", mix, "-o", "out.jsonl")
     reading.communicate("")
-    assert (done.code, len(Path("out.jsonl").read_text().splitlines())) == (0, 10)
-    assert re.search(r"could not be noted in the registry .* is in use by process \d+", done.err)
+    assert len(Path("out.jsonl").read_text().splitlines()) == 10
+    assert re.search(r"could not be noted in the registry .* is in use by process \d+", done.stderr)
 
 
 READS = """

@@ -8,18 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs corpus-provenance[train]")
 pytest.importorskip("transformers", reason="needs corpus-provenance[train]")
 
+from running import Done, Prov, entry_point  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from provenance.cli import main  # noqa: E402
 from registry import Declared, MixSpec, Registry, real_frac  # noqa: E402
 from registry.mix import Stratum  # noqa: E402
 from registry.where import Where  # noqa: E402
@@ -29,16 +28,6 @@ from trainer.tokenizer import train_tokenizer  # noqa: E402
 torch.set_num_threads(1)
 TEXTS = [f"The {word} sat on {other} mats and saw a {word}." for word in ("cat", "dog", "owl") for other in range(20)]
 QUICK = ("--size", "micro", "--context", "32", "--vocabulary", "300", "--steps", "6", "--device", "cpu")
-
-
-class Done(NamedTuple):
-    """What a command said."""
-
-    stdout: str
-    stderr: str
-
-
-Prov = Callable[..., Done]
 
 
 @pytest.fixture
@@ -57,17 +46,7 @@ def mix(tmp_path: Path) -> str:
 def prov(mix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Prov:
     """Run `prov` in the folder of the registry, by its real entry point but without the start of a process."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, code: int = 0) -> Done:
-        monkeypatch.setattr(sys, "argv", ["prov", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = Done(*capfd.readouterr())
-        assert int(ended.value.code or 0) == code, done.stdout + done.stderr
-        return done
-
-    return run
+    return entry_point(monkeypatch, capfd)
 
 
 def told(done: Done) -> dict[str, Any]:
