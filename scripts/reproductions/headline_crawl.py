@@ -51,7 +51,7 @@ def train_baseline(plan: Plan, seed: int, folder: Path) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     folder.mkdir(parents=True)
     model = world.fit(world.first, None, 1)
-    written = _write(world, model, 1)
+    written = _write(world, _marks(world), model, 1)
     model.save(folder / "baseline")
     (folder / "written.json").write_text(json.dumps(written), encoding="utf-8")
     told = world.measured(model, model, world.sample_of(model, "measured", 1), control=True)
@@ -82,7 +82,8 @@ class _Crawl:
 
     def __init__(self, held: Registry, world: World, arm: Arm, steps: int) -> None:
         self.held, self.world, self.arm, self.steps = held, world, arm, steps
-        self.curator = Watermark(Marks.of(world.bed, world.seed, [LINEAGE]).seekers([LINEAGE]))
+        self.marks = _marks(world)
+        self.curator = Watermark(self.marks.seekers([LINEAGE]))
         fresh = len(world.first) - _count(world)
         sources = {"first": world.first}
         for generation in range(2, world.plan.generations + 1):
@@ -94,7 +95,7 @@ class _Crawl:
 
     def take_in(self, written: list[str], generation: int) -> None:
         """What the model of a generation wrote, marked, with its lineage."""
-        spec = {"temperature": self.world.bed.temperature, "watermark": {"key": f"key-of-{LINEAGE}"}}
+        spec = {"temperature": self.world.bed.temperature, "watermark": {"key": self.marks.key(LINEAGE)}}
         run = self.held.record_run(f"gen{generation}", spec, self.world.seed)
         rows = ({"id": str(number), "text": text} for number, text in enumerate(written))
         self.held.add(rows, Declared(source=f"written {generation}"), run=run.digest.hex())
@@ -110,7 +111,7 @@ class _Crawl:
         self._record(generation, drawn.mix)
         told = world.measured(model, baseline, world.sample_of(model, "measured", generation))
         if generation < world.plan.generations:
-            self.take_in(_write(world, model, generation), generation)
+            self.take_in(_write(world, self.marks, model, generation), generation)
         return told | {
             "generation": generation,
             "documents": len(texts),
@@ -139,6 +140,10 @@ def _count(world: World) -> int:
     return len(world.first) - round(FRESH * len(world.first))
 
 
-def _write(world: World, model: LanguageModel, generation: int) -> list[str]:
-    marker = Marks.of(world.bed, world.seed, [LINEAGE]).marker(LINEAGE, model.outside)
+def _marks(world: World) -> Marks:
+    return Marks.of(world.bed, world.seed, [LINEAGE])
+
+
+def _write(world: World, marks: Marks, model: LanguageModel, generation: int) -> list[str]:
+    marker = marks.marker(LINEAGE, model.outside)
     return world.bed.write(model, _count(world), stream(world.seed, generation, "write"), marker).texts

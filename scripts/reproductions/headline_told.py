@@ -172,16 +172,7 @@ class Told:
         for arm in headline_pool.ARMS:
             if arm.scarce == scarce:
                 drawn, last = self.drawn(arm.name), self.last(part, arm.name)
-                means = {
-                    metric: float(np.mean([one["measures"][metric] for one in last]))
-                    for metric in (
-                        "bits_per_byte",
-                        "second_bits_per_byte",
-                        "rare_cross_entropy",
-                        "recall_1",
-                        "recall_2_4",
-                    )
-                }
+                means = {metric: float(np.mean([one["measures"][metric] for one in last])) for metric in POOL_SHOWN}
                 told = {name: float(np.mean([one[name] for one in drawn])) for name in ("tokens", "unique", "real")}
                 rows.append({"arm": arm.name, **told, **means})
         return rows
@@ -198,13 +189,13 @@ class Told:
         """All of it as results that `trainer.report` makes a page of."""
         tables, arms = [], []
         for arm in headline_crawl.ARMS:
-            arms.append(self._told_arm(f"{CRAWL}: {arm.name}", self.plan.generations))
+            arms.append(self.plan.told_arm(f"{CRAWL}: {arm.name}", CRAWL, self.seeds))
             for repeat, seed in enumerate(self.seeds):
                 for one in self.generations(arm.name, seed):
                     tables += self._measured(f"{CRAWL}: {arm.name}", CRAWL, one["measures"], one["generation"], repeat)
         for arm in headline_pool.ARMS:
             part = SCARCE if arm.scarce else POOL
-            arms.append(self._told_arm(f"{part}: {arm.name}", 1))
+            arms.append(self.plan.told_arm(f"{part}: {arm.name}", part, self.seeds, generations=1))
             for repeat, one in enumerate(self.last(part, arm.name)):
                 tables += self._measured(f"{part}: {arm.name}", part, one["measures"], 1, repeat)
         claims = [
@@ -221,20 +212,6 @@ class Told:
         ]
         experiment = {"name": "headline", "digest": "", "arms": arms, "claims": claims, "command": command}
         return Results(experiment, pa.concat_tables([MEASUREMENT.empty_table(), *tables]).sort_by(ORDER))
-
-    def _told_arm(self, name: str, generations: int) -> dict[str, Any]:
-        return {
-            "name": name,
-            "testbed": "language",
-            "testbed_parameters": {"model_size": self.plan.model_size, "epochs": self.plan.epochs},
-            "schedule": name.partition(": ")[0],
-            "schedule_parameters": {},
-            "generations": generations,
-            "size": self.plan.first_words,
-            "repeats": len(self.seeds),
-            "seeds": list(self.seeds),
-            "theory": [],
-        }
 
     def _measured(
         self, arm: str, part: str, measures: Mapping[str, float], generation: int, repeat: int

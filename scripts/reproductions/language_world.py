@@ -12,14 +12,24 @@ from wikitext import PASSAGE_WORDS, Article, articles, parted, texts
 
 from provenance.errors import ProvError
 from registry.readers import Input, read
-from trainer.metrics import Reference, accuracy, foretold, histogram, questions, text_measures, untrained, word_costs
+from trainer.metrics import (
+    Foretold,
+    Reference,
+    foretold,
+    human_measures,
+    questions,
+    text_measures,
+    untrained,
+    written_perplexity,
+)
+from trainer.metrics.entries import QUESTIONS
 from trainer.model import LanguageModel
 from trainer.streams import stream
 from trainer.testbeds.language import Language
 from trainer.texts import as_array
 
-QUESTIONS = 200
-QUANTILES = (5, 50, 95, 99)
+MEASURED_TEXTS = 300
+"""So many written texts are measured by the baseline."""
 
 
 class Plan(BaseModel):
@@ -69,6 +79,17 @@ class Plan(BaseModel):
         )
         return made.model_copy(update={"tokenizer_texts": tuple(tokenizer_texts), "held_out": tuple(held_out)})
 
+    def told_arm(self, name: str, schedule: str, seeds: Sequence[int], **more: Any) -> dict[str, Any]:
+        """An arm as reports tell of it.
+
+        Args:
+            more: what is told too: `testbed_parameters` beside the plan's, `schedule_parameters`, `generations`.
+        """
+        bed = {"model_size": self.model_size, "epochs": self.epochs} | more.pop("testbed_parameters", {})
+        given = {"schedule_parameters": {}, "generations": self.generations} | more
+        told = {"name": name, "testbed": "language", "testbed_parameters": bed, "schedule": schedule, **given}
+        return told | {"size": self.first_words, "repeats": len(seeds), "seeds": list(seeds), "theory": []}
+
 
 @dataclass(frozen=True)
 class World:
@@ -117,7 +138,7 @@ class World:
     def reference(self) -> Reference:
         """All human text that a model may have learnt from, and how much of a text is held against it."""
         known = _shuffled([*self.apart, *self.first, *self.pool], np.random.default_rng(0))
-        return Reference.of(known, size_words=self.plan.compared_words)
+        return Reference.of(known, self.plan.compared_words, min(MEASURED_TEXTS, self.sample_size))
 
     def measured(
         self, model: LanguageModel, baseline: LanguageModel, written: Sequence[str], control: bool = False
@@ -131,32 +152,22 @@ class World:
         Returns:
             `measures` by name, and `articles`, the bits per byte of each test article.
         """
-        measures, by_article = self._on_human_text(model)
-        measures |= text_measures(written, self.reference, few=True)
-        likely = foretold(baseline, list(written)[:300]).costs.perplexities
-        named = zip(QUANTILES, np.percentile(likely, QUANTILES).tolist(), strict=True)
-        measures |= {f"written_perplexity_q{at:02}": value for at, value in named}
-        measures |= histogram.shares("written_perplexity", likely)
-        if control:
-            nothing, _ = self._on_human_text(untrained(model))
-            measures |= {f"control_{name}": value for name, value in nothing.items()}
-        return {"measures": measures, "articles": by_article}
-
-    def _on_human_text(self, model: LanguageModel) -> tuple[dict[str, float], list[float]]:
         held = foretold(model, self.test, with_entropy=True)
-        spelled, nats = word_costs(model, self.test, held)
-        rare = nats[[self.reference.is_rare(word) for word in spelled]]
         by_article = held.costs.by(self.article)
-        found = {
-            "cross_entropy": held.costs.cross_entropy,
-            "bits_per_byte": held.costs.bits_per_byte,
-            "rare_cross_entropy": float(rare.mean()) if len(rare) else float("nan"),
-            "predictive_entropy": float(held.entropy.mean()),
-            "cloze_accuracy": accuracy(model, questions(self.test, self.reference, QUESTIONS)),
-        }
+        measures = self._on_human_text(model, held)
+        measures |= text_measures(written, self.reference, few=True)
+        measures |= written_perplexity(baseline, written, self.reference.size_texts)
+        if control:
+            nothing = self._on_human_text(untrained(model))
+            measures |= {f"control_{name}": value for name, value in nothing.items()}
+        return {"measures": measures, "articles": (by_article.nats / np.log(2) / by_article.bytes).tolist()}
+
+    def _on_human_text(self, model: LanguageModel, held: Foretold | None = None) -> dict[str, float]:
+        asked = questions(self.test, self.reference, QUESTIONS)
+        found = human_measures(model, self.test, self.reference, asked, held)
         if self.second:
             found["second_bits_per_byte"] = foretold(model, self.second).costs.bits_per_byte
-        return found, (by_article.nats / np.log(2) / by_article.bytes).tolist()
+        return found
 
     def fit(self, learnt: Sequence[str], steps: int | None, generation: int, role: str = "fit") -> LanguageModel:
         """A model from scratch; models of one seed, generation and role begin alike and see blocks in one order.

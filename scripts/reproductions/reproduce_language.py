@@ -11,13 +11,14 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import pyarrow as pa
+from claims import Claim
 from language_arms import (
     ARMS,
     BY_EPOCHS,
@@ -87,31 +88,20 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What is claimed, and what was found.
+class OfPaper(Claim):
+    """A claim by its number.
 
     Attributes:
-        low, high: between these the finding is to be; both None where it is told and not judged.
         seeds: what each seed gave, where the finding is their mean.
     """
 
-    number: str
-    what: str
-    low: float | None
-    high: float | None
-    found: float
+    number: str = ""
     seeds: tuple[float, ...] = ()
-
-    @property
-    def verdict(self) -> str:
-        if self.low is None and self.high is None:
-            return "told"
-        holds = (self.low is None or self.found >= self.low) and (self.high is None or self.found <= self.high)
-        return "pass" if holds else "FAIL"
 
     def row(self) -> dict[str, Any]:
         seeds = ", ".join(f"{one:.4g}" for one in self.seeds)
-        return asdict(self) | {"seeds": seeds, "verdict": self.verdict}
+        told = super().row()
+        return {"number": self.number, **told, "seeds": seeds, "verdict": told["verdict"]}
 
 
 class Told:
@@ -138,17 +128,18 @@ class Told:
 
     # -- what is claimed
 
-    def claims(self) -> Iterator[Claim]:
+    def claims(self) -> Iterator[OfPaper]:
         yield from self._collapse()
         yield from self._anchors()
         yield from self._radioactivity()
 
-    def _collapse(self) -> Iterator[Claim]:
+    def _collapse(self) -> Iterator[OfPaper]:
         loss = {arm.name: self.values(arm, "cross_entropy") for arm in self.arms}
         rise = {name: held[:, -1] - held[:, 0] for name, held in loss.items()}
         yield _mean("7", "replace - baseline, nats a token", 0.15, None, rise[REPLACE.name])
         steps = np.diff(loss[REPLACE.name].mean(axis=0))
-        yield Claim("7", "replace: the least rise from one generation to the next", 0.0, None, float(steps.min()))
+        least = "replace: the least rise from one generation to the next"
+        yield OfPaper(least, 0.0, None, float(steps.min()), "7")
         yield _mean("7", "accumulate at equal epochs - baseline", None, 0.06, rise[BY_EPOCHS.name])
         yield _mean("7", "accumulate at equal steps - baseline", None, None, rise[BY_STEPS.name])
         yield _mean("7", "accumulate-subsample - baseline", None, None, rise[SUBSAMPLE.name])
@@ -158,7 +149,7 @@ class Told:
         yield _mean("7", "replace with a grown set - baseline", 0.0, None, rise[GROWN_SET.name])
         yield _mean("7", "10 % real - baseline", None, None, rise[TENTH.name])
 
-    def _anchors(self) -> Iterator[Claim]:
+    def _anchors(self) -> Iterator[OfPaper]:
         """Perplexity relative to the baseline, beside what was published of larger models."""
 
         def ratio(arm: Arm, generation: int = -1) -> Floats:
@@ -175,20 +166,20 @@ class Told:
         none_left = f"100 % synthetic: perplexity / all human ({47.9 / 22.6:.2f} at 124 M)"
         yield _mean("Zhu", none_left, None, None, ratio(REPLACE, 1))
 
-    def _radioactivity(self) -> Iterator[Claim]:
+    def _radioactivity(self) -> Iterator[OfPaper]:
         green = [self.students(share, "green") for share in ("0", *(f"{share:g}" for share in MARKED_SHARES))]
         for share, held in zip((0.0, *MARKED_SHARES), green, strict=True):
             yield _mean("10", f"{share:.0%} marked text: green share of what the student writes", None, None, held)
         rises = np.diff(np.array(green).mean(axis=1))
-        yield Claim("10", "the least rise of the green share with that of marked text", 0.0, None, float(rises.min()))
+        least = "the least rise of the green share with that of marked text"
+        yield OfPaper(least, 0.0, None, float(rises.min()), "10")
         for share in (0.5, 1.0):
             p = self.students(f"{share:g}", "p")
             what = f"{share:.0%} marked text: the greatest p of a seed, of 50 k tokens at most"
-            yield Claim("10", what, None, 1e-5, float(p.max()), tuple(p.tolist()))
+            yield OfPaper(what, None, 1e-5, float(p.max()), "10", tuple(p.tolist()))
         p = np.concatenate([self.done[f"students-{seed}"]["keys"] for seed in self.seeds])
-        yield Claim(
-            "10", f"no marked text, {len(p)} keys: p uniform, KS p", 0.01, None, float(kstest(p, "uniform").pvalue)
-        )
+        chance = f"no marked text, {len(p)} keys: p uniform, KS p"
+        yield OfPaper(chance, 0.01, None, float(kstest(p, "uniform").pvalue), "10")
         for at, low, high in ((50, None, 0.0), (99, 0.0, None)):
             held = self.values(REPLACE_COLD, f"written_perplexity_q{at}")
             what = f"replace at T 0.7, perplexity of its text under the baseline, {at} %: change from generation 1"
@@ -207,12 +198,14 @@ class Told:
         most = max(rows, key=len)
         return [{column: row.get(column) for column in most} for row in rows]
 
-    def results(self, plan: Plan, claims: Sequence[Claim], command: str) -> Results:
+    def results(self, plan: Plan, claims: Sequence[OfPaper], command: str) -> Results:
         """All of it as results that `trainer.report` makes a page of."""
         tables, arms = [MEASUREMENT.empty_table()], []
         shares = [name for name in self.done[f"baseline-{self.seeds[0]}"]["measures"] if "_share_" in name]
         for arm in self.arms:
-            arms.append(_told_arm(plan, arm, self.seeds))
+            more = {"testbed_parameters": {"temperature": arm.temperature}, "schedule_parameters": dict(arm.parameters)}
+            generations = arm.generations or plan.generations
+            arms.append(plan.told_arm(arm.name, arm.schedule, self.seeds, generations=generations, **more))
             tables += [measured_rows(arm.name, metric, self.values(arm, metric)) for metric in (*SHOWN, *shares)]
         told = [
             {
@@ -236,23 +229,8 @@ def _range(claim: Claim) -> str:
     return f"at least {claim.low:g}" if claim.high is None else f"at most {claim.high:g}"
 
 
-def _told_arm(plan: Plan, arm: Arm, seeds: Sequence[int]) -> dict[str, Any]:
-    return {
-        "name": arm.name,
-        "testbed": "language",
-        "testbed_parameters": {"model_size": plan.model_size, "epochs": plan.epochs, "temperature": arm.temperature},
-        "schedule": arm.schedule,
-        "schedule_parameters": dict(arm.parameters),
-        "generations": arm.generations or plan.generations,
-        "size": plan.first_words,
-        "repeats": len(seeds),
-        "seeds": list(seeds),
-        "theory": [],
-    }
-
-
-def _mean(number: str, what: str, low: float | None, high: float | None, seeds: Floats) -> Claim:
-    return Claim(number, what, low, high, float(seeds.mean()), tuple(seeds.tolist()))
+def _mean(number: str, what: str, low: float | None, high: float | None, seeds: Floats) -> OfPaper:
+    return OfPaper(what, low, high, float(seeds.mean()), number, tuple(seeds.tolist()))
 
 
 def _slug(arm: Arm) -> str:
@@ -313,7 +291,7 @@ def main(data: Path, full: bool, quick: bool, seeds: int, jobs: int, as_json: bo
     sys.exit(3 if failed and not quick else 0)  # models that small show that it runs, not what is claimed
 
 
-def in_markdown(told: Told, plan: Plan, claims: Sequence[Claim]) -> str:
+def in_markdown(told: Told, plan: Plan, claims: Sequence[OfPaper]) -> str:
     """The tables, as they stand in docs/results.md."""
     baseline = told.done[f"baseline-{told.seeds[0]}"]
     sizes = (

@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from tables import markdown
 
-from provenance.console import plain, say, show_json, show_table
+from provenance.console import say, show_json, show_table
 from provenance.origin import Origin
 from registry import Declared, Registry
 from trainer.experiment import Experiment
@@ -256,8 +257,8 @@ def grid(name: str, bed: TestBed, metric: str, seeds: Sequence[int]) -> Iterator
 @click.command()
 @click.option("--words", "path", type=click.Path(exists=True, path_type=Path), help="Text for claim 3.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
-def main(path: Path | None, as_json: bool, markdown: bool) -> None:
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table in Markdown.")
+def main(path: Path | None, as_json: bool, as_markdown: bool) -> None:
     """Reproduce claims 1 to 6, and what Shumailov, Kazdan and Zhu report of the same test-beds."""
     start, ran, claims = time.perf_counter(), list[Ran](), list[Claim]()
     claims += [*gaussian(ran), *discrete(ran), *words(ran, path), *regression(ran), *errors(ran), *mixture(ran)]
@@ -269,20 +270,14 @@ def main(path: Path | None, as_json: bool, markdown: bool) -> None:
     )
     if as_json:
         show_json(rows)
-    elif markdown:
-        click.echo(as_markdown(rows))
+    elif as_markdown:
+        click.echo(markdown(rows))
     else:
         show_table(rows)
     failed = sum(claim.verdict == "FAIL" for claim in claims)
     judged = sum(claim.tolerance is not None for claim in claims)
     say(f"{judged - failed} of {judged} claims hold, in {time.perf_counter() - start:.0f} s; {FOLDER / 'theory.html'}")
     sys.exit(3 if failed else 0)
-
-
-def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The claims as a table in Markdown."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([plain(value) for value in row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def together(ran: Sequence[Ran], claims: list[dict[str, Any]]) -> Results:

@@ -8,7 +8,6 @@ Leaves the table and the detection grid in reproduced/.
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,11 +15,13 @@ from typing import Any
 
 import click
 import numpy as np
+from claims import Claim
 from numpy.typing import NDArray
 from scipy.stats import binom, kstest
+from tables import markdown
 from tokenizers import Tokenizer
 
-from provenance.console import plain, say, show_json, show_table
+from provenance.console import say, show_json, show_table
 from provenance.detection import Seekers
 from provenance.keyring import Key, Keyring
 from provenance.keyring import Secret as KeyringSecret
@@ -40,30 +41,6 @@ FOLDER = Path("reproduced")
 CHUNK = 200
 LENGTHS = (32, 64, 128, 256)
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What is claimed, and what was found.
-
-    Attributes:
-        low, high: between these the finding is to be; both None where it is told and not judged.
-    """
-
-    what: str
-    low: float | None
-    high: float | None
-    found: float
-
-    @property
-    def verdict(self) -> str:
-        if self.low is None and self.high is None:
-            return "told"
-        holds = (self.low is None or self.found >= self.low) and (self.high is None or self.found <= self.high)
-        return "pass" if holds else "FAIL"
-
-    def row(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.verdict}
 
 
 # -- chance: human text, which nobody marked
@@ -322,8 +299,8 @@ def _drawn(blind: Registry, sealed: Trial, size: int, seed: int) -> float:
 @click.option("--texts", "files", multiple=True, type=click.Path(exists=True), help="Human text; may be given twice.")
 @click.option("--quick", is_flag=True, help="Less of everything: to see that it runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", is_flag=True, help="Print tables in Markdown.")
-def main(files: tuple[str, ...], quick: bool, as_json: bool, markdown: bool) -> None:
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print tables in Markdown.")
+def main(files: tuple[str, ...], quick: bool, as_json: bool, as_markdown: bool) -> None:
     """Measure, judge and tell; exit 1 where a claim does not hold."""
     start = time.perf_counter()
     rng = np.random.default_rng(0)
@@ -343,15 +320,16 @@ def main(files: tuple[str, ...], quick: bool, as_json: bool, markdown: bool) -> 
         say(f"{claim.verdict}: {claim.what}: {claim.found:.4g}")
         claims.append(claim)
     found = grid(writer, 16 if quick else 200)
-    told = {"claims": [claim.row() for claim in claims], "grid": found, "seconds": time.perf_counter() - start}
+    seconds = time.perf_counter() - start
+    told: dict[str, Any] = {"claims": [claim.row() for claim in claims], "grid": found, "seconds": seconds}
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "watermarks.md").write_text(_markdown(told))
     if as_json:
         show_json(told)
-    elif markdown:
+    elif as_markdown:
         click.echo(_markdown(told))
     else:
-        show_table([{name: _short(value) for name, value in row.items()} for row in told["claims"]])
+        show_table(told["claims"])
         show_table(found)
     say(f"{time.perf_counter() - start:.0f} s, tables in {FOLDER / 'watermarks.md'}")
     failed = [claim.what for claim in claims if claim.verdict == "FAIL"]
@@ -360,17 +338,8 @@ def main(files: tuple[str, ...], quick: bool, as_json: bool, markdown: bool) -> 
         sys.exit(1)
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else plain(value)
-
-
 def _markdown(told: dict[str, Any]) -> str:
-    return "\n\n".join(_table(told[name]) for name in ("claims", "grid")) + "\n"
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_short(value) for value in row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join(markdown(told[name]) for name in ("claims", "grid")) + "\n"
 
 
 if __name__ == "__main__":

@@ -8,9 +8,5 @@ from provenance.console import plain
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of the same columns as a table."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_short(value) for value in row.values()] for row in rows)]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([plain(value) for value in row.values()] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else plain(value)

@@ -5,7 +5,7 @@ Compare them only where as many words, and as many texts, were measured: `Refere
 
 from trainer.metrics.cloze import Question, accuracy, questions
 from trainer.metrics.costs import Costs, Foretold, foretold, untrained, word_costs
-from trainer.metrics.entries import model_measures, text_measures
+from trainer.metrics.entries import human_measures, model_measures, text_measures, written_perplexity
 from trainer.metrics.wording import Reference, Words
 
 __all__ = [
@@ -16,9 +16,11 @@ __all__ = [
     "Words",
     "accuracy",
     "foretold",
+    "human_measures",
     "model_measures",
     "questions",
     "text_measures",
     "untrained",
     "word_costs",
+    "written_perplexity",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from trainer.metrics import histogram, variety
 from trainer.metrics.cloze import Question, accuracy, questions
-from trainer.metrics.costs import foretold, untrained, word_costs
+from trainer.metrics.costs import Foretold, foretold, untrained, word_costs
 from trainer.metrics.wording import Reference, Words
 from trainer.texts import simpson
 
@@ -122,21 +122,31 @@ def model_measures(
         few: leave out the cloze task, the control and what the baseline thinks of the texts.
     """
     asked = None if few else questions(test, reference, QUESTIONS)
-    found = _on_human_text(model, test, reference, asked)
+    found = human_measures(model, test, reference, asked)
     if few:
         return found
     if baseline is None or baseline is model:
-        control = _on_human_text(untrained(model), test, reference, asked)
+        control = human_measures(untrained(model), test, reference, asked)
         found |= {f"control_{name}": value for name, value in control.items()}
     if baseline is not None and generated is not None:
-        found |= _written_perplexity(baseline, generated, reference.size_texts)
+        found |= written_perplexity(baseline, generated, reference.size_texts)
     return found
 
 
-def _on_human_text(
-    model: LanguageModel, test: Sequence[str], reference: Reference, asked: Sequence[Question] | None
+def human_measures(
+    model: LanguageModel,
+    test: Sequence[str],
+    reference: Reference,
+    asked: Sequence[Question] | None,
+    held: Foretold | None = None,
 ) -> dict[str, float]:
-    held = foretold(model, test, with_entropy=True)
+    """What `model_measures` tells of a model by human text.
+
+    Args:
+        asked: the cloze task; None to leave it out.
+        held: the texts as the model foretells them, with the entropy, where that is at hand.
+    """
+    held = held or foretold(model, test, with_entropy=True)
     spelled, nats = word_costs(model, test, held)
     rare = nats[[reference.is_rare(word) for word in spelled]]
     loss = held.costs.cross_entropy
@@ -150,7 +160,7 @@ def _on_human_text(
     return found if asked is None else found | {"cloze_accuracy": accuracy(model, asked)}
 
 
-def _written_perplexity(baseline: LanguageModel, generated: Sequence[str], size_texts: int) -> dict[str, float]:
+def written_perplexity(baseline: LanguageModel, generated: Sequence[str], size_texts: int) -> dict[str, float]:
     """The perplexity of texts under the baseline: its quantiles, and the histogram of Shumailov et al. 2024, fig. 1."""
     texts = generated[:size_texts]
     values = foretold(baseline, texts).costs.perplexities if len(texts) == size_texts else np.zeros(0)
