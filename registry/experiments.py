@@ -63,10 +63,14 @@ def find_experiment(store: Store, wanted: str) -> dict[str, Any]:
 # -- what models learn from
 
 
-def human_texts(store: Store) -> list[str]:
-    """The texts of human documents that nothing holds out or withdraws, in the order of the documents' digests."""
+def human_texts(store: Store, most: int | None = None) -> list[str]:
+    """The texts of human documents that nothing holds out or withdraws, in the order of the documents' digests.
+
+    Args:
+        most: how many at most; None for all.
+    """
     store.run("stage_withdrawn")
-    return [text for (text,) in store.ask("human_contents")]
+    return [text for (text,) in store.ask("human_contents", most=most)]
 
 
 def held_out_texts(store: Store) -> list[str]:

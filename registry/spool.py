@@ -22,7 +22,7 @@ from registry.copying import translated, workshop
 from registry.handed_out import hand_out
 from registry.lineage import find_manifest
 from registry.store import Progress, Store, silent
-from registry.tokens import load
+from registry.tokens import digest_of, load, whole
 from registry.writers import erased_of
 
 SHARD_TOKENS = 1 << 22
@@ -71,12 +71,12 @@ class Encoder:
         first, last, fill = (_token(tokenizer, name) for name in (begin, end, pad))
         if last is None:
             raise ProvError('nothing says which token ends a document: name it, as in end="<|endoftext|>"')
-        return cls(_plain(tokenizer), first, last, last if fill is None else fill)
+        return cls(whole(tokenizer), first, last, last if fill is None else fill)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the tokenizer as JSON, in hex."""
-        return hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()
+        return digest_of(self.tokenizer)
 
     def documents(self, texts: list[str]) -> list[NDArray[np.int32]]:
         """Texts as tokens, each from its beginning to its end."""
@@ -92,15 +92,6 @@ def _token(tokenizer: Tokenizer, name: int | str | None) -> int | None:
     if token is None:
         raise ProvError(f"the tokenizer has no token {name!r}: name one that it has")
     return token
-
-
-def _plain(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy that reads a text whole, and one that holds the name of a special token as a text."""
-    copy = Tokenizer.from_str(tokenizer.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    copy.encode_special_tokens = True
-    return copy
 
 
 class Spec(BaseModel):

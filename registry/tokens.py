@@ -62,6 +62,23 @@ def load(name: str) -> tokenizers.Tokenizer:
     return encoder
 
 
+def whole(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """A copy that reads any text whole, and one that holds the name of a special token as a text.
+
+    None of this is part of a `tokenizer.json`, but for truncation and padding, so it is set whenever one is read.
+    """
+    copy = tokenizers.Tokenizer.from_str(tokenizer.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    copy.encode_special_tokens = True
+    return copy
+
+
+def digest_of(tokenizer: tokenizers.Tokenizer) -> str:
+    """SHA-256 of a tokenizer as JSON, in hex."""
+    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+
+
 def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
@@ -73,13 +90,12 @@ def add_tokenizer(store: Store, batch: Batch, name: str) -> bool:
         Whether it was not that already.
     """
     encoder = load(name)
-    content = encoder.to_str()
-    digest = hashlib.sha256(content.encode()).digest()
+    digest = bytes.fromhex(digest_of(encoder))
     held = store.ask_one("tokenizer")
     if held and held[2] == digest:
         return False
     short = Path(name).name if Path(name).exists() else name
-    store.run("insert_tokenizer", name=short, digest=digest, content=content, batch_id=batch.batch_id)
+    store.run("insert_tokenizer", name=short, digest=digest, content=encoder.to_str(), batch_id=batch.batch_id)
     return True
 
 

@@ -5,12 +5,6 @@ from registry.store import Store
 from registry.where import Where
 
 
-def human_sample(store: Store, most: int) -> list[str]:
-    """The texts of so many human documents at most that nothing holds out or withdraws, the first by their digests."""
-    store.run("stage_withdrawn")
-    return [text for (text,) in store.ask("first_human_contents", most=most)]
-
-
 def beginnings(store: Store, where: str, writer: bytes, most: int) -> list[tuple[str, str]]:
     """The digests, in hex, and the texts of so many documents at most that a filter lets through, in their order.
 

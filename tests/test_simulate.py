@@ -456,6 +456,40 @@ def test_language_models_that_are_killed_go_on_with_no_generation_doubled_or_hal
         assert held.verify().holds
 
 
+def test_a_run_that_was_cut_short_in_a_training_goes_on_from_its_checkpoint(
+    human: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="needs corpus-provenance[train]").set_num_threads(1)
+    from trainer.checkpoint import Checkpoint
+
+    bed = {"name": "language", "model_size": "micro", "context": 16, "vocabulary": 300, "steps": 6, "test_texts": 10}
+    experiment = Experiment.of_grid({"testbed": bed, "schedule": "replace", "generations": 2, "size": 20, "repeats": 1})
+    with Registry.open(shutil.copy(human, tmp_path / "whole.prov")) as held:
+        whole = simulate(experiment, InRegistry(held, experiment), held).measurements
+    read, write = Checkpoint.read, Checkpoint.write
+    gone_on: list[int] = []
+
+    def cut_short(self: Any, *arguments: Any) -> None:
+        write(self, *arguments)
+        raise KeyboardInterrupt
+
+    def noted(self: Any, *arguments: Any) -> list[float]:
+        losses = read(self, *arguments)
+        gone_on.append(len(losses))
+        return losses
+
+    with Registry.open(human) as held, monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "write", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(experiment, InRegistry(held, experiment), held)
+    with Registry.open(human) as held, monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "read", noted)
+        again = simulate(experiment, InRegistry(held, experiment), held).measurements
+    assert gone_on == [6, 0]
+    assert again.equals(whole)
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".training")]
+
+
 def test_a_key_of_another_tokenizer_or_without_a_registry_is_refused(human: Path, tmp_path: Path) -> None:
     experiment = Experiment.of_grid(MARKED)
     other = key_of(tmp_path / "keyring.json", Language(held_out=tuple(TEXTS[:50]), vocabulary=310))

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from provenance.errors import ProvError
 from registry.copying import replacing, translated
+from trainer.model import weights_digest
 
 NAME = "checkpoint.safetensors"
 
@@ -29,11 +30,9 @@ class OtherTraining(ProvError):
 
 def digest_of(told: Iterable[str], model: Any) -> str:
     """A hash of what is told of a training, and of its model as it stands: its configuration and all its weights."""
-    digest = hashlib.sha256(json.dumps([*told, model.config.to_json_string()]).encode())
-    for name, weight in model.named_parameters():
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} {weight.requires_grad}".encode())
-        digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    learning = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    told = [*told, model.config.to_json_string(), *learning, weights_digest(model)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

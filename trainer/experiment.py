@@ -108,7 +108,8 @@ class Cell(BaseModel):
             experiment: what the sources of the texts begin with.
             last: the last generation of which there are measurements.
         """
-        schedule, seed, human = self.scheduled(), self.stream_seed, self.scheduled().real(self.arm.generations)
+        schedule, seed = self.scheduled(), self.stream_seed
+        human = schedule.real(self.arm.generations)
         curator = self.curator(held, bed, experiment)
         scope, spec = self._scope(experiment), bed.parameters()
         base = bed.base and find_base(held, bed.base).recorded(held)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import ProvError
+from registry.tokens import digest_of
 from trainer.architecture import Architecture
 from trainer.testbed import Degenerate, Floats
-from trainer.tokenizer import digest_of, special_tokens
+from trainer.tokenizer import special_tokens
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -25,6 +26,17 @@ Device = Literal["auto", "cpu", "cuda"]
 
 LEAST_TOKENS = 2
 """So many tokens the texts have, at least, that a model is fitted to."""
+
+
+def weights_digest(network: Any) -> str:
+    """SHA-256 of weights as they are now, in hex: names, kinds, shapes and bytes, in the order of names."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, held in sorted(network.state_dict().items()):
+        digest.update(f"{name} {held.dtype} {tuple(held.shape)}\n".encode())
+        digest.update(held.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -67,13 +79,7 @@ class LanguageModel:
     @property
     def weights_digest(self) -> str:
         """SHA-256 of the weights as they are now, in hex: names, kinds, shapes and bytes, in the order of names."""
-        import torch
-
-        digest = hashlib.sha256()
-        for name, held in sorted(self.network.state_dict().items()):
-            digest.update(f"{name} {held.dtype} {tuple(held.shape)}\n".encode())
-            digest.update(held.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return weights_digest(self.network)
 
     @property
     def outside(self) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from provenance.errors import ProvError
 from registry import tokens
 from registry.copying import translated, workshop
 from trainer.model import Device, LanguageModel
-from trainer.tokenizer import Special, for_texts
+from trainer.tokenizer import Special
 
 NOTE, TOKENIZER, CONFIG = "prov.json", "tokenizer.json", "config.json"
 AGAIN = "make it anew, or name another"
@@ -112,7 +112,7 @@ def load(name: str | Path, device: Device = "auto") -> LanguageModel:
         raise Broken(name, f"it holds no {CONFIG}", "name a folder that `prov train` or `transformers` wrote")
     network = _network(name)
     tokenizer = _tokenizer(name)
-    note = _note(folder)
+    note = note_of(folder)
     special = Special(note.begin, note.end, note.pad) if note else _of_config(name, network.config)
     network.config.bos_token_id, network.config.eos_token_id, network.config.pad_token_id = special
     training, losses = (note.training, note.losses) if note else ({}, [])
@@ -141,7 +141,7 @@ def _network(name: str | Path) -> Any:
 
 def _tokenizer(name: str | Path) -> Tokenizer:
     if Path(name).is_dir() and (Path(name) / TOKENIZER).is_file():
-        return for_texts(tokens.load(str(Path(name) / TOKENIZER)))
+        return tokens.whole(tokens.load(str(Path(name) / TOKENIZER)))
     from transformers import AutoTokenizer
 
     with _silent():
@@ -152,11 +152,15 @@ def _tokenizer(name: str | Path) -> Tokenizer:
     backend = getattr(found, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise Broken(name, "its tokenizer is not a fast one", f"put a {TOKENIZER} beside the weights")
-    return for_texts(Tokenizer.from_str(backend.to_str()))
+    return tokens.whole(backend)
 
 
-def _note(folder: Path) -> Note | None:
-    """What our own note says; None of a foreign model."""
+def note_of(folder: Path) -> Note | None:
+    """What our own note says; None of a foreign model.
+
+    Raises:
+        Broken: it cannot be read.
+    """
     path = folder / NOTE
     if not path.is_file():
         return None

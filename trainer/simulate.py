@@ -9,6 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
+from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -58,13 +60,20 @@ def simulate(
             task.cell.curator(held, task.bed, name)  # which may be impossible: told before anything runs
     for task in tasks:
         if held and task.bed.takes_texts:
-            for report in task.cell.run_in(held, task.bed, name, task.last):
+            for report in task.cell.run_in(held, task.bed.keeping(_workplace(held)), name, task.last):
                 keeper.put(task.cell, task.cell.measured([report]))
                 progress(1)
+    if held:
+        rmtree(_workplace(held), ignore_errors=True)
     in_memory = [task for task in tasks if not (held and task.bed.takes_texts)]
     for cell, measured in _run_all(in_memory, jobs, progress):
         keeper.put(cell, measured)
     return keeper.close()
+
+
+def _workplace(held: Registry) -> Path:
+    """Where checkpoints lie while a model is trained, for a run that was killed to go on from."""
+    return held.path.with_name(f".{held.path.name}.training")
 
 
 def _marking(bed: TestBed, held: Registry | None, seekers: Callable[[str], Seekers] | None) -> TestBed:

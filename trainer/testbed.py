@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from inspect import isabstract
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -145,6 +146,10 @@ class TestBed(BaseModel, ABC):
         marking = self.model_copy()
         marking._seekers = seekers
         return marking
+
+    def keeping(self, folder: Path) -> Self:
+        """The test-bed, a fit of which goes on from a checkpoint in a folder, where fits are long enough for one."""
+        return self
 
     def run_spec(self) -> dict[str, Any]:
         """How its models write, as plain JSON: its parameters, and the id of the key."""

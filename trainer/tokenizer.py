@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from provenance.errors import ProvError
+from registry.tokens import whole
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 LEAST_VOCABULARY = 256 + len((BOS, EOS, PAD))
@@ -43,23 +43,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return for_texts(tokenizer)
-
-
-def for_texts(tokenizer: Tokenizer) -> Tokenizer:
-    """A tokenizer set so that it reads any text whole, and one that holds the name of a special token as a text.
-
-    None of this is part of a `tokenizer.json`, but for truncation and padding, so it is set whenever one is read.
-    """
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def digest_of(tokenizer: Tokenizer) -> str:
-    """SHA-256 of a tokenizer as JSON, in hex."""
-    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+    return whole(tokenizer)
 
 
 def special_tokens(tokenizer: Tokenizer) -> Special:

@@ -21,7 +21,7 @@ from registry.registry import Registry
 from registry.spool import Encoder, packed, spool
 from trainer.base import Base
 from trainer.model import LanguageModel, continuations, load
-from trainer.model_folder import Note
+from trainer.model_folder import note_of
 from trainer.optimise import Progress, Training, optimise
 
 AT_ONCE = 10_000
@@ -243,8 +243,8 @@ def trained_already(course: Course, folder: Path) -> LanguageModel | None:
     """
     if not folder.exists():
         return None
-    note = folder / "prov.json"
-    if not note.is_file() or Note.model_validate_json(note.read_bytes()).training != _as_json(course.told):
+    note = note_of(folder)
+    if note is None or note.training != _as_json(course.told):
         raise ProvError(f"{folder} is there already, and is not of this training: name another folder")
     return load(folder, "cpu")
 

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from provenance.errors import ProvError
 from provenance.origin import Origin, Relation, canonical, words
 from registry.copying import translated, workshop
+from registry.experiments import human_texts
 from registry.registry import Registry
-from registry.writing import beginnings, human_sample, last_written, tokenizer_of
+from registry.writing import beginnings, last_written, tokenizer_of
 from trainer.generate import Decoding, Marker, sample
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def prepare(held: Registry | None, model: LanguageModel, writer: bytes, writing:
 def _human_lengths(held: Registry | None, model: LanguageModel) -> list[int]:
     """The lengths of human texts in tokens, each as long as the model can write at most."""
     assert held, "lengths are asked of no registry"
-    texts = human_sample(held, MOST_LENGTHS)
+    texts = human_texts(held, MOST_LENGTHS)
     encoded = model.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     lengths = [min(len(encoding), model.context) for encoding in encoded if len(encoding)]
     if not lengths:

@@ -135,15 +135,15 @@ def _new_model(held: Registry, lesson: Lesson, options: dict[str, Any]) -> Langu
 
 def _tokenizer(held: Registry, lesson: Lesson, options: dict[str, Any]) -> Any:
     """The tokenizer of a file, else one that is trained on a mix."""
-    from registry.tokens import load
-    from trainer.tokenizer import for_texts, train_tokenizer
+    from registry.tokens import load, whole
+    from trainer.tokenizer import train_tokenizer
     from trainer.training import find_lesson, texts_of
 
     file, mix = options["tokenizer"], options["tokenizer_mix"]
     if file and mix:
         raise ProvError("--tokenizer and --tokenizer-mix both say what the tokenizer is: leave one out")
     if file:
-        return for_texts(load(file))
+        return whole(load(file))
     if not mix:
         say("the tokenizer is trained on the texts of the mix itself; --tokenizer and --tokenizer-mix name others")
     return train_tokenizer(texts_of(held, find_lesson(held, mix) if mix else lesson), options["vocabulary"])
@@ -223,13 +223,14 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_trained(recorded: Model, trained: LanguageModel, course: Course, folder: Path, as_json: bool) -> None:
+    summary = course.summary()
     value = {
         "model": recorded.name,
         "digest": recorded.digest.hex(),
         "generation": recorded.generation.number,
         "generation_exact": recorded.generation.exact,
         "path": str(folder.resolve()),
-        **course.summary(),
+        **summary,
         "loss": {"first": trained.losses[0], "last": trained.losses[-1]},
     }
     if as_json:
@@ -238,5 +239,5 @@ def _show_trained(recorded: Model, trained: LanguageModel, course: Course, folde
     click.echo(recorded.digest.hex()[:12])
     say(
         f"model {recorded.name}, generation {recorded.generation}, in {folder}: {course.steps:,} steps over "
-        f"{course.summary()['tokens']:,} tokens, {trained.losses[0]:.3f} to {trained.losses[-1]:.3f} nats a token"
+        f"{summary['tokens']:,} tokens, {trained.losses[0]:.3f} to {trained.losses[-1]:.3f} nats a token"
     )

@@ -21,11 +21,12 @@ from tokenizers import Tokenizer
 
 from provenance.errors import ProvError
 from provenance.origin import words
+from registry.tokens import digest_of, whole
 from trainer.architecture import Architecture, SizeName, read_config
 from trainer.model import Device, LanguageModel, check_installed, fresh, load, weighed_documents
 from trainer.testbed import Floats, Measures
 from trainer.texts import TENTHS, TextBed, as_array, paragraphs, simpson
-from trainer.tokenizer import Special, digest_of, for_texts, special_tokens, train_tokenizer
+from trainer.tokenizer import Special, special_tokens, train_tokenizer
 
 if TYPE_CHECKING:
     from provenance.detection import Seekers
@@ -117,7 +118,7 @@ class Language(TextBed):
 
     def marking(self, seekers: Seekers) -> Self:
         seeker = seekers.seekers[0]
-        if for_texts(Tokenizer.from_str(seekers.contents[seeker.tokenizer])).to_str() != self.tokenizer.to_str():
+        if whole(Tokenizer.from_str(seekers.contents[seeker.tokenizer])).to_str() != self.tokenizer.to_str():
             raise ProvError(
                 f"key {seeker.key} is of tokenizer {seeker.tokenizer[:12]}, the test-bed language writes by another, "
                 f"{self.tokenizer_digest[:12]}: name a key that is not held yet, and make it with --new-key"
@@ -222,6 +223,9 @@ class Language(TextBed):
         if keep:
             rmtree(keep, ignore_errors=True)
         return replace(learner, losses=losses, baseline=previous and (previous.baseline or previous))
+
+    def keeping(self, folder: Path) -> Self:
+        return self if self.keep else self.model_copy(update={"keep": folder})
 
     def _learner(self, previous: LanguageModel | None, seed: int) -> LanguageModel:
         """The model that a generation begins with, a copy of its own."""
