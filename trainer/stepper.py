@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -66,8 +67,13 @@ class _Layered(ABC):
         self.last_place = model.config.max_position_embeddings - 1
         self.is_padded = bool(padding.any())
         self.has_kernel = padding.device.type == "cpu" and model.dtype == torch.float32 and torch.get_num_threads() == 1
-        shape = (2, len(padding), heads, capacity, width)
-        self.held = [torch.empty(shape, dtype=model.dtype, device=padding.device) for _ in range(layers)]
+        self.held = [self._room(len(padding), heads, capacity, width) for _ in range(layers)]
+
+    def _room(self, *shape: int) -> Tensor:
+        """Places for keys and values, (2, *shape)."""
+        if self.padding.device.type == "cpu" and self.model.dtype == torch.float32:
+            return torch.from_numpy(np.empty((2, *shape), np.float32))  # numpy asks for large pages, torch does not
+        return torch.empty((2, *shape), dtype=self.model.dtype, device=self.padding.device)
 
     def step(self, ids: Tensor) -> Tensor:
         end = self.seen + ids.shape[1]
@@ -81,7 +87,7 @@ class _Layered(ABC):
     def keep(self, rows: Tensor) -> None:
         self.padding = self.padding[rows]
         for layer, held in enumerate(self.held):
-            kept = held.new_empty((2, len(rows), *held.shape[2:]))
+            kept = self._room(len(rows), *held.shape[2:])
             kept[..., : self.seen, :] = held[:, rows, :, : self.seen]
             self.held[layer] = kept
 
