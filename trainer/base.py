@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.errors import ProvError
 from provenance.origin import model_digest
 from registry.registry import Registry
+from trainer.model import Device, LanguageModel, load
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,18 @@ class Base:
     def known_as(self) -> bytes:
         """The digest that it has in the registry, or will have."""
         return self.digest or model_digest(self.name)
+
+    def load(self, device: Device, tell: Callable[[str], None]) -> LanguageModel:
+        """The model itself.
+
+        Args:
+            tell: called with a line before the hub is asked, which may take a while.
+        Raises:
+            Broken: there is none, or it is not whole.
+        """
+        if not Path(self.place).exists():
+            tell(f"no folder {self.place}, and no recorded model of that name here: asking the Hugging Face hub for it")
+        return load(self.place, device)
 
     def recorded(self, held: Registry) -> str:
         """Its digest in hex, in a registry that knows it from now on: as a foreign model, unless it did before."""

@@ -132,7 +132,10 @@ def _network(name: str | Path) -> Any:
                 name, dtype="float32", use_safetensors=True, output_loading_info=True
             )
         except Exception as error:  # each of safetensors, the hub and transformers has errors of its own
-            raise Broken(name, _reason(error), AGAIN) from error
+            if Path(name).is_dir():
+                raise Broken(name, _reason(error), AGAIN) from error
+            reason = f"there is no such folder, and the hub does not give it ({_reason(error)})"
+            raise Broken(name, reason, "name a recorded model, or a folder that `prov train` wrote") from error
     network, found = loaded
     if missing := sorted(found["missing_keys"]):
         raise Broken(name, f"its weights lack {len(missing)} parts, {missing[0]} among them", AGAIN)
@@ -206,15 +209,18 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep `transformers` from talking and drawing bars, for a while."""
+    """Keep `transformers` and the hub from talking and drawing bars, for a while."""
     from transformers.utils import logging as talk
 
-    level, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    hub = logging.getLogger("huggingface_hub")
+    level, bars, hub_level = talk.get_verbosity(), talk.is_progress_bar_enabled(), hub.level
     talk.set_verbosity(logging.CRITICAL)
+    hub.setLevel(logging.CRITICAL)
     talk.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         talk.set_verbosity(level)
+        hub.setLevel(hub_level)
         if bars:
             talk.enable_progress_bar()  # type: ignore[no-untyped-call]

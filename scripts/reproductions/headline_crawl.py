@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headline_corpus import all_of, take_in_human, texts_of
 from headline_marks import Marks
@@ -27,21 +27,23 @@ class Arm:
     Attributes:
         keep: the latest crawl, or all of them.
         human_by: how human text is told apart; None where nobody tells.
-        epochs: whether steps grow with what there is; else each generation takes as many as the first.
+        steps: each generation takes as many as the first, as many as the epochs take over what it learns from, or so
+            many times as many as the first as there are crawls, whatever it learns from: what epochs take over them.
     """
 
     name: str
     keep: str = "all"
     human_by: str | None = None
-    epochs: bool = False
+    steps: Literal["first", "epochs", "crawls"] = "first"
 
 
 ARMS = (
     Arm("latest crawl, blind", keep="latest"),
     Arm("all crawls, blind, equal steps"),
-    Arm("all crawls, blind, equal epochs", epochs=True),
+    Arm("all crawls, blind, equal epochs", steps="epochs"),
     Arm("recovered by watermark", human_by="watermark"),
     Arm("oracle labels", human_by="labels"),
+    Arm("recovered by watermark, steps of equal epochs", human_by="watermark", steps="crawls"),
 )
 
 
@@ -107,7 +109,8 @@ class _Crawl:
         judged = judge_mix(self.held, self.curator, crawl.mix)
         drawn = self.held.mix(all_of(self._where(generation), world.seed + generation))
         texts = texts_of(self.held, drawn.mix)
-        model = world.fit(texts, None if self.arm.epochs else self.steps, generation)
+        steps = {"first": self.steps, "epochs": None, "crawls": self.steps * generation}[self.arm.steps]
+        model = world.fit(texts, steps, generation)
         self._record(generation, drawn.mix)
         told = world.measured(model, baseline, world.sample_of(model, "measured", generation))
         if generation < world.plan.generations:

@@ -42,13 +42,13 @@ QUICK = {
 
 def tasks(plan: Plan, seeds: Sequence[int], folder: Path) -> Iterator[Task]:
     """All that is to be done, seed by seed, what others need before them."""
-    by_steps = sorted(range(len(CRAWL_ARMS)), key=lambda number: not CRAWL_ARMS[number].epochs)  # the longest first
+    longest_first = sorted(range(len(CRAWL_ARMS)), key=lambda number: CRAWL_ARMS[number].steps == "first")
     for seed in seeds:
         given = {"plan": plan, "seed": seed, "folder": folder / f"seed-{seed}"}
         baseline, pool = f"baseline-{seed}", f"pool-{seed}"
         yield Task(baseline, train_baseline, given)
         yield Task(pool, fill_pool, given, (baseline,))
-        for number in by_steps:
+        for number in longest_first:
             yield Task(f"crawl-{seed}-{number}", run_crawl, given | {"number": number}, (baseline,))
         for number in range(len(POOL_ARMS)):
             yield Task(f"arm-{seed}-{number}", train_arm, given | {"number": number}, (pool,))

@@ -72,7 +72,6 @@ def generate(
     from trainer.model import check_installed
 
     check_installed("prov generate")
-    from trainer.model import load
     from trainer.writing import prepare, write, write_file
 
     marking = _key(key) if key else None
@@ -81,7 +80,7 @@ def generate(
         is_read = not output or registry.exists() or not writing.length or writing.prompts or not Path(model).is_dir()
         held = stack.enter_context(Registry.open(registry, read_only=bool(output or dry_run))) if is_read else None
         writer = _writer(held, model)
-        language_model = load(writer.place, device)
+        language_model = writer.load(device, say)
         marker = _checked(held, writer, language_model, marking)
         task = prepare(held, language_model, writer.known_as, writing)
         if dry_run:

@@ -102,13 +102,11 @@ def train(
 
 def _base_model(base: Base, options: dict[str, Any]) -> LanguageModel:
     """The model to go on from, with its own tokenizer and size."""
-    from trainer.model import load
-
     for option in ("architecture", "size", "config", "tokenizer", "tokenizer_mix"):
         if options[option] is not None:
             named = option.replace("_", "-")
             raise ProvError(f"--{named} and --model both say what is trained: a model brings its own, leave one out")
-    return load(base.place, options["device"])
+    return base.load(options["device"], say)
 
 
 def _new_model(held: Registry, lesson: Lesson, options: dict[str, Any]) -> LanguageModel:
