@@ -147,7 +147,7 @@ def test_a_run_killed_while_it_tidied_up_holds_nothing_twice(tmp_path: Path) -> 
     before = in_file(path)
     keeper = InFile(tmp_path / "b.parquet", experiment)
     for cell in experiment.cells():
-        keeper.put(cell, cell.measured(list(cell.run(cell.arm.bed()))))
+        keeper.put(cell, cell.found(list(cell.run(cell.arm.bed()))))
     shutil.copytree(keeper.parts, tmp_path / ".a.parquet.parts")
     assert in_file(path) == before
 

@@ -23,7 +23,7 @@ from trainer.curation import Curator, make_curator
 from trainer.loop import Report, run_generations
 from trainer.pool import ArrayPool
 from trainer.registry_pool import RegistryPool
-from trainer.results import MEASUREMENT, measured_rows
+from trainer.results import MEASUREMENT, Found, Picture, measured_rows
 from trainer.schedule import Schedule, make_schedule
 from trainer.streams import stream
 from trainer.testbed import TestBed, make_testbed, unfit
@@ -146,14 +146,16 @@ class Cell(BaseModel):
     def scheduled(self) -> Schedule:
         return self.arm.scheduled(self.stream_seed)
 
-    def measured(self, reports: Sequence[Report]) -> pa.Table:
-        """What its generations measured, as rows of `results.MEASUREMENT`, and how well they were curated."""
+    def found(self, reports: Sequence[Report]) -> Found:
+        """What its generations measured, how well they were curated, and pictures of the first repeat."""
         parts = [
             measured_rows(self.arm.name, metric, values[:, None], report.generation, self.first)
             for report in reports
             for metric, values in (report.measures | report.curated).items()
         ]
-        return pa.concat_tables([MEASUREMENT.empty_table(), *parts]).combine_chunks()
+        shown = [] if self.first else [(report.generation, report.picture) for report in reports if report.picture]
+        pictures = [Picture(self.arm.name, generation, self.first, picture) for generation, picture in shown]
+        return Found(pa.concat_tables([MEASUREMENT.empty_table(), *parts]).combine_chunks(), pictures)
 
 
 class Experiment(BaseModel):

@@ -17,7 +17,7 @@ from registry.copying import replacing, translated
 from registry.registry import Registry
 from trainer.experiment import Cell, Experiment
 from trainer.plan import learns_from, rows
-from trainer.results import MEASUREMENT, ORDER, Results
+from trainer.results import MEASUREMENT, ORDER, Found, Picture, Results
 
 
 class Keeper(Protocol):
@@ -26,8 +26,8 @@ class Keeper(Protocol):
     def done(self) -> dict[tuple[str, int], int]:
         """The last generation that is kept already of each repeat, by the name of its arm and its number."""
 
-    def put(self, cell: Cell, measured: pa.Table) -> None:
-        """Keep what a cell measured, whole or not at all."""
+    def put(self, cell: Cell, found: Found) -> None:
+        """Keep what came of a cell, whole or not at all."""
 
     def close(self) -> Results:
         """All that is kept, when nothing more comes for now."""
@@ -53,18 +53,19 @@ class InFile:
             raise ProvError(f"no folder {path.parent} to write {path.name} in: make it first")
         self.path, self.experiment, self.registry, self.command = path, experiment, held, command
         self.parts = path.with_name(f".{path.name}.parts")
-        self.held = MEASUREMENT.empty_table()
+        self.held, self.pictures = MEASUREMENT.empty_table(), list[Picture]()
         self.before: Results | None = None
         if path.exists():
             self.before = self._check(read_results(path))
-            self.held = self.before.measurements
+            self.held, self.pictures = self.before.measurements, [*self.before.pictures]
         elif not os.access(path.parent, os.W_OK):
             raise ProvError(f"{path.parent} may not be written, so nothing can be kept: name a file elsewhere")
         in_file = self.done().keys()
         for part in sorted(self.parts.glob("*.parquet")) if self.parts.is_dir() else ():
-            measured = self._check(read_results(part)).measurements
+            found = self._check(read_results(part))
+            measured = found.measurements
             if (measured["arm"][0].as_py(), measured["repeat"][0].as_py()) not in in_file:  # killed while tidying up
-                self.held = pa.concat_tables([self.held, measured])
+                self._add(Found(measured, [*found.pictures]))
 
     def _check(self, found: Results) -> Results:
         if found.experiment["digest"] != self.experiment.digest.hex():
@@ -78,13 +79,17 @@ class InFile:
         last = self.held.group_by(["arm", "repeat"]).aggregate([("generation", "max")]).to_pylist()
         return {(row["arm"], row["repeat"]): row["generation_max"] for row in last}
 
-    def put(self, cell: Cell, measured: pa.Table) -> None:
+    def _add(self, found: Found) -> None:
+        self.held = pa.concat_tables([self.held, found.measurements])
+        self.pictures += found.pictures
+
+    def put(self, cell: Cell, found: Found) -> None:
         name = hashlib.sha256(canonical(cell.model_dump(mode="json"))).hexdigest()[:16]
         with translated(self.parts):
             self.parts.mkdir(exist_ok=True)
         whose = {"name": self.experiment.name, "digest": self.experiment.digest.hex()}
-        self._write(self.parts / f"{name}.parquet", Results(whose, measured))
-        self.held = pa.concat_tables([self.held, measured])
+        self._write(self.parts / f"{name}.parquet", Results(whose, *found))
+        self._add(found)
 
     def _write(self, path: Path, results: Results) -> None:
         with translated(path), replacing(path) as unfinished:
@@ -93,7 +98,8 @@ class InFile:
     def close(self) -> Results:
         if self.before and not self.parts.is_dir():
             return self.before
-        results = Results(told(self.experiment, self.registry, self.command), self.held.sort_by(ORDER))
+        told_of = told(self.experiment, self.registry, self.command)
+        results = Results(told_of, self.held.sort_by(ORDER), sorted(self.pictures))
         if self.parts.is_dir():
             self._write(self.path, results)
             shutil.rmtree(self.parts, ignore_errors=True)
@@ -124,7 +130,7 @@ def read_results(path: Path) -> Results:
 
 
 class InRegistry:
-    """The tables of a registry."""
+    """The tables of a registry; they have no place for pictures, which are in files of results alone."""
 
     def __init__(self, held: Registry, experiment: Experiment) -> None:
         self.held, self.experiment = held, experiment
@@ -132,9 +138,9 @@ class InRegistry:
     def done(self) -> dict[tuple[str, int], int]:
         return self.held.measured_repeats(self.experiment.digest)
 
-    def put(self, cell: Cell, measured: pa.Table) -> None:
+    def put(self, cell: Cell, found: Found) -> None:
         self.held.measure(
-            self.experiment.digest, self.experiment.name, self.experiment.model_dump(mode="json"), measured
+            self.experiment.digest, self.experiment.name, self.experiment.model_dump(mode="json"), found.measurements
         )
 
     def close(self) -> Results:

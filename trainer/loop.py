@@ -27,6 +27,7 @@ class Report:
         failed: repeats of which some metric is not a number: a model that has died is a fact to be told.
         mix: the mix it learnt from, where there is a registry.
         judged: how what it met was judged, where a curator was asked.
+        picture: what it writes, as SVG, where there is something to look at.
     """
 
     generation: int
@@ -35,6 +36,7 @@ class Report:
     failed: int
     mix: str | None = None
     judged: Judged | None = None
+    picture: str | None = None
 
     @property
     def model_share(self) -> float:
@@ -69,7 +71,8 @@ def run_generations(
         model = bed.fit(drawn.samples, drawn.weights, model, stream(seed, generation, "fit"))
         measures = bed.measure(model, drawn.samples)
         pool.record(generation, drawn)
-        yield Report(generation, drawn.counts, measures, _failed(measures), drawn.mix, drawn.judged)
+        failed, picture = _failed(measures), bed.picture(model)
+        yield Report(generation, drawn.counts, measures, failed, drawn.mix, drawn.judged, picture)
         if generation < generations:
             _write(bed, schedule, pool, model, drawn, stream(seed, generation, "write"), generation)
 

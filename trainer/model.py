@@ -6,14 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.errors import ProvError
 from registry.tokens import digest_of
 from trainer.architecture import Architecture
 from trainer.testbed import Degenerate, Floats
@@ -125,19 +123,6 @@ def load(name: str | Path, device: Device = "auto") -> LanguageModel:
     from trainer.model_folder import load
 
     return load(name, device)
-
-
-def check_installed(who: str) -> None:
-    """Refuse to go on where what models are trained with is not there.
-
-    Args:
-        who: wants it.
-    Raises:
-        ProvError: torch or transformers is not installed.
-    """
-    for module in ("torch", "transformers"):
-        if find_spec(module) is None:
-            raise ProvError(f"{who} wants {module}, which is not installed: run pip install 'corpus-provenance[train]'")
 
 
 def weighed_documents(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -28,10 +29,12 @@ from registry.copying import replacing, translated
 from trainer import charts
 from trainer.intervals import LEVEL
 from trainer.metrics.histogram import EDGES, parsed
-from trainer.results import Results
+from trainer.results import Picture, Results
 from trainer.testbed import TestBed, make_testbed
 from trainer.verdict import METHOD, Measured, Point, Verdict, judge, measured, theory
 
+MOST_PICTURES = 12
+"""Of more generations of an arm some are shown."""
 KEPT = {
     "replace": "keeps only what the last model wrote",
     "replace-grown": "keeps only what the last model wrote, so much of it as accumulating would come to",
@@ -102,6 +105,7 @@ def report(results: Results, *, command: str | None) -> str:
     body = [
         *_header(experiment, figures),
         *_claims(experiment.get("claims", [])),
+        *_written(results.pictures),
         *_measures(figures),
         *_histograms(pictures),
         *_verdicts(figures),
@@ -118,7 +122,7 @@ def report(results: Results, *, command: str | None) -> str:
 
 
 def write_svg(results: Results, folder: Path) -> list[Path]:
-    """Write the chart of each metric to an SVG of its own, and each histogram; what has no number has none.
+    """Write the chart of each metric to an SVG of its own, each histogram and picture; what has no number has none.
 
     Returns:
         Their paths.
@@ -138,6 +142,11 @@ def write_svg(results: Results, folder: Path) -> list[Path]:
         with translated(path):
             folder.mkdir(parents=True, exist_ok=True)
             path.write_text(drawn, encoding="utf-8")
+        paths.append(path)
+    for picture in results.pictures:
+        path = folder / f"{_file_name(f'{picture.arm} generation {picture.generation}', [])}.svg"
+        with translated(path):
+            path.write_text(picture.svg, encoding="utf-8")
         paths.append(path)
     return paths
 
@@ -253,6 +262,23 @@ def _measures(figures: Sequence[_Figure]) -> Iterator[str]:
         chart = f'<div class="chart" id="metric-{at}"></div>' if figure.spec else ""
         yield f"<figure>{caption}{chart}</figure>"
     yield "</div>"
+
+
+def _written(pictures: Sequence[Picture]) -> Iterator[str]:
+    """What models write, arm by arm; of many generations some."""
+    if not pictures:
+        return
+    yield '<h2>What models write</h2><p class="faint">Of the first repeat, from the first generation to the last.</p>'
+    for arm in dict.fromkeys(picture.arm for picture in pictures):
+        own = [picture for picture in pictures if picture.arm == arm]
+        shown = sorted(set(np.linspace(0, len(own) - 1, MOST_PICTURES).round().astype(int).tolist()))
+        yield f'<h3>{escape(arm)}</h3><div class="written">'
+        for picture in (own[place] for place in shown):
+            said = f"generation {picture.generation:,}"
+            content = b64encode(picture.svg.encode()).decode()  # as an image no script in it is run
+            image = f'<img alt="{escape(f"{arm}, {said}")}" src="data:image/svg+xml;base64,{content}">'
+            yield f"<figure>{image}<figcaption>{said}</figcaption></figure>"
+        yield "</div>"
 
 
 def _histograms(pictures: Sequence[_Picture]) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -43,8 +44,24 @@ def measured_rows(arm: str, metric: str, values: Any, generation: int = 1, repea
     return pa.table(columns, MEASUREMENT)
 
 
-EXPERIMENT = b"prov.experiment"
-"""Where the metadata of a Parquet file of results has its experiment, as JSON."""
+EXPERIMENT, PICTURES = b"prov.experiment", b"prov.pictures"
+"""Where the metadata of a Parquet file of results has its experiment, and its pictures, as JSON."""
+
+
+class Picture(NamedTuple):
+    """What the model of a generation writes, to look at."""
+
+    arm: str
+    generation: int
+    repeat: int
+    svg: str
+
+
+class Found(NamedTuple):
+    """What came of some generations: measurements as `MEASUREMENT`, and pictures."""
+
+    measurements: pa.Table
+    pictures: list[Picture]
 
 
 @dataclass(frozen=True)
@@ -57,17 +74,21 @@ class Results:
             "seed", "theory": [{"generation", "metric", "value"}], "plan": [{"generation", "origin",
             "of_generation", "documents"}]}]}`.
         measurements: as `MEASUREMENT`, sorted by arm, generation, repeat and metric.
+        pictures: of what models wrote, where there is something to look at.
     """
 
     experiment: dict[str, Any]
     measurements: pa.Table
+    pictures: Sequence[Picture] = ()
 
     def table(self) -> pa.Table:
         """The measurements with the experiment in their metadata, as a Parquet file holds them."""
-        return self.measurements.replace_schema_metadata({EXPERIMENT: json.dumps(self.experiment).encode()})
+        told = {EXPERIMENT: self.experiment} | ({PICTURES: list(self.pictures)} if self.pictures else {})
+        return self.measurements.replace_schema_metadata({name: json.dumps(held) for name, held in told.items()})
 
     @classmethod
     def of_table(cls, table: pa.Table) -> Results:
         """What `table` made."""
-        experiment = json.loads((table.schema.metadata or {})[EXPERIMENT])
-        return cls(experiment, table.select(MEASUREMENT.names).cast(MEASUREMENT))
+        held = table.schema.metadata or {}
+        pictures = [Picture(*fields) for fields in json.loads(held.get(PICTURES, b"[]"))]
+        return cls(json.loads(held[EXPERIMENT]), table.select(MEASUREMENT.names).cast(MEASUREMENT), pictures)

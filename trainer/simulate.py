@@ -13,15 +13,13 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from provenance.errors import ProvError
 from registry.registry import Registry
 from registry.store import Progress, silent
 from trainer.experiment import Cell, Experiment
 from trainer.keeping import Keeper
 from trainer.loop import Report
-from trainer.results import Results
+from trainer.results import Found, Results
 from trainer.testbed import TestBed
 
 if TYPE_CHECKING:
@@ -61,13 +59,13 @@ def simulate(
     for task in tasks:
         if held and task.bed.takes_texts:
             for report in task.cell.run_in(held, task.bed.keeping(_workplace(held)), name, task.last):
-                keeper.put(task.cell, task.cell.measured([report]))
+                keeper.put(task.cell, task.cell.found([report]))
                 progress(1)
     if held:
         rmtree(_workplace(held), ignore_errors=True)
     in_memory = [task for task in tasks if not (held and task.bed.takes_texts)]
-    for cell, measured in _run_all(in_memory, jobs, progress):
-        keeper.put(cell, measured)
+    for cell, found in _run_all(in_memory, jobs, progress):
+        keeper.put(cell, found)
     return keeper.close()
 
 
@@ -106,14 +104,14 @@ class _Task:
     last: int
 
 
-def _run_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> Iterator[tuple[Cell, pa.Table]]:
+def _run_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> Iterator[tuple[Cell, Found]]:
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             yield task.cell, _run(task, progress)
         return
     waiting, others = list(reversed(tasks)), set(active_children())
     with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as workers:
-        running: dict[Future[pa.Table | str], Cell] = {}
+        running: dict[Future[Found | str], Cell] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
@@ -122,11 +120,11 @@ def _run_all(tasks: Sequence[_Task], jobs: int, progress: Progress) -> Iterator[
                         running[workers.submit(_run_apart, task)] = task.cell
                 for finished in wait(running, return_when=FIRST_COMPLETED).done:
                     cell = running.pop(finished)
-                    measured = finished.result()
-                    if isinstance(measured, str):
-                        raise ProvError(measured)
+                    found = finished.result()
+                    if isinstance(found, str):
+                        raise ProvError(found)
                     progress(cell.arm.generations)
-                    yield cell, measured
+                    yield cell, found
         except BrokenProcessPool as error:
             raise ProvError(
                 "a process that ran an arm was killed, most likely for want of memory; what was done is kept: "
@@ -149,17 +147,17 @@ def _unhearing() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run_apart(task: _Task) -> pa.Table | str:
-    """What a cell measured, or what a person has to mend: errors with fields do not travel between processes."""
+def _run_apart(task: _Task) -> Found | str:
+    """What came of a cell, or what a person has to mend: errors with fields do not travel between processes."""
     try:
         return _run(task)
     except ProvError as error:
         return str(error)
 
 
-def _run(task: _Task, progress: Progress = silent) -> pa.Table:
+def _run(task: _Task, progress: Progress = silent) -> Found:
     reports: list[Report] = []
     for report in task.cell.run(task.bed):
         reports.append(report)
         progress(1)
-    return task.cell.measured(reports)
+    return task.cell.found(reports)

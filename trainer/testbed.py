@@ -102,6 +102,10 @@ class TestBed(BaseModel, ABC):
     def measure(self, model: Model, samples: Samples) -> Measures:
         """How far a model, fitted to samples, is from the truth."""
 
+    def picture(self, model: Model) -> str | None:
+        """What a model writes, as an SVG that needs nothing else; None where there is nothing to look at."""
+        return None
+
     @property
     def base(self) -> str | None:
         """The model, in a folder or of a name, that those of the first generation are fine-tuned from."""

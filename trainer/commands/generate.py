@@ -69,7 +69,7 @@ def generate(
     Example:  prov generate tiny-1 --count 1000 --temperature 0.9 --key mine
     """
     from registry.registry import Registry
-    from trainer.model import check_installed
+    from trainer.extras import check_installed
 
     check_installed("prov generate")
     from trainer.writing import prepare, write, write_file

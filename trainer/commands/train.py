@@ -76,7 +76,7 @@ def train(
     """
     from registry.registry import Registry
     from trainer.base import find_base
-    from trainer.model import check_installed
+    from trainer.extras import check_installed
 
     check_installed("prov train")
     from trainer.training import check_name, find_lesson, prepare, record

@@ -23,7 +23,8 @@ from provenance.errors import ProvError
 from provenance.origin import words
 from registry.tokens import digest_of, whole
 from trainer.architecture import Architecture, SizeName, read_config
-from trainer.model import Device, LanguageModel, check_installed, fresh, load, weighed_documents
+from trainer.extras import check_installed
+from trainer.model import Device, LanguageModel, fresh, load, weighed_documents
 from trainer.testbed import Floats, Measures
 from trainer.texts import TENTHS, TextBed, as_array, paragraphs, simpson
 from trainer.tokenizer import Special, special_tokens, train_tokenizer
