@@ -11,7 +11,8 @@ from language_world import Plan, World
 from pydantic import PrivateAttr
 
 from provenance.schemes.kgw import Kgw
-from provenance.watermark import Secret, Tokens, score
+from provenance.schemes.kgw_transformers import KgwTransformers
+from provenance.watermark import Scheme, Secret, Tokens, score
 from trainer.generate import Marker
 from trainer.loop import run_generations
 from trainer.model import LanguageModel, load
@@ -24,8 +25,8 @@ from trainer.texts import as_array
 
 GROWN = 2
 """The first model writes so many times what it learnt from: the most that an arm asks of it."""
-STRONG = Kgw(delta=3.0)
-"""The mark whose traces are sought in students."""
+WINDOWS = (1, 2)
+"""So many tokens of context have the marks whose traces are sought in students: fewer are learnt more easily."""
 MARKED_SHARES = (0.1, 0.5, 1.0)
 SCORED_TOKENS = 50_000
 KEYS = 40
@@ -134,23 +135,26 @@ def _plain(measures: Measures) -> dict[str, float]:
 # -- radioactivity
 
 
-def run_students(plan: Plan, seed: int, folder: Path) -> dict[str, Any]:
+def run_students(plan: Plan, seed: int, folder: Path, window: int) -> dict[str, Any]:
     """Let students learn from a share of marked text, and look for the mark in what they write themselves.
 
     Sander et al. 2024, "Watermarking makes language models radioactive".
+
+    Args:
+        window: tokens of context of the mark.
     """
     world = World.of(plan, seed)
     baseline = load(folder / "baseline", "cpu")
-    secret = _secret(seed, 0)
-    marker = Marker(STRONG, secret, baseline.outside)
+    scheme, secret = strong_mark(window, plan.vocabulary), _secret(seed, 0)
+    marker = Marker(scheme, secret, baseline.outside)
     marked = world.bed.write(baseline, len(world.first), stream(seed, 1, "marked"), marker).texts
     unmarked = _tokens(world, baseline)
-    told: dict[str, Any] = {"0": _traces(unmarked, secret)}
-    told["keys"] = [_traces(unmarked, _secret(seed, number))["p"] for number in range(1, KEYS + 1)]
+    told: dict[str, Any] = {"0": _traces(scheme, unmarked, secret)}
+    told["keys"] = [_traces(scheme, unmarked, _secret(seed, number))["p"] for number in range(1, KEYS + 1)]
     for share in MARKED_SHARES:
         count = round(share * len(marked))
         student = world.fit([*marked[:count], *world.first[count:]], None, 2, "student")
-        told[f"{share:g}"] = _traces(_tokens(world, student), secret)
+        told[f"{share:g}"] = _traces(scheme, _tokens(world, student), secret)
     return told
 
 
@@ -162,13 +166,18 @@ def _tokens(world: World, model: LanguageModel) -> Tokens:
     return Tokens.of([[token for encoding in encoded for token in encoding.ids][:SCORED_TOKENS]])
 
 
-def _traces(tokens: Tokens, secret: Secret) -> dict[str, float]:
+def strong_mark(window: int, vocabulary: int) -> Scheme:
+    """KGW with a quarter green and a bias of 3, whose green lists depend on so many tokens before."""
+    return Kgw(delta=3.0) if window == 2 else KgwTransformers(vocab_size=vocabulary, bias=3.0)
+
+
+def _traces(scheme: Scheme, tokens: Tokens, secret: Secret) -> dict[str, float]:
     """How green a text is by a key, each n-gram once: the share, and its p."""
-    found = score(STRONG, secret, tokens)
+    found = score(scheme, secret, tokens)
     scored = int(found.scored[0])
-    p = float(STRONG.p_values(secret, found.score * scored, found.scored)[0])  # of the whole alone, no window of it
+    p = float(scheme.p_values(secret, found.score * scored, found.scored)[0])  # of the whole alone, no window of it
     return {"green": float(found.score[0]), "scored": scored, "p": p}
 
 
 def _secret(seed: int, number: int) -> Secret:
-    return (int(stream(seed, number, "key").integers(1 << 63)),)
+    return (int(stream(seed, number, "key").integers(1 << 31)),)

@@ -31,6 +31,7 @@ from language_arms import (
     SUBSAMPLE,
     SWEEP,
     TENTH,
+    WINDOWS,
     Arm,
     run_arm,
     run_students,
@@ -123,15 +124,17 @@ class Told:
         held: Floats = self.values(arm, metric)[:, -1]
         return held
 
-    def students(self, share: str, name: str) -> Floats:
-        return np.array([self.done[f"students-{seed}"][share][name] for seed in self.seeds])
+    def students(self, window: int, share: str, name: str) -> Floats:
+        return np.array([self.done[f"students-{window}-{seed}"][share][name] for seed in self.seeds])
 
     # -- what is claimed
 
     def claims(self) -> Iterator[OfPaper]:
         yield from self._collapse()
         yield from self._anchors()
-        yield from self._radioactivity()
+        for window in WINDOWS:
+            yield from self._radioactivity(window)
+        yield from self._perplexity()
 
     def _collapse(self) -> Iterator[OfPaper]:
         loss = {arm.name: self.values(arm, "cross_entropy") for arm in self.arms}
@@ -166,24 +169,34 @@ class Told:
         none_left = f"100 % synthetic: perplexity / all human ({47.9 / 22.6:.2f} at 124 M)"
         yield _mean("Zhu", none_left, None, None, ratio(REPLACE, 1))
 
-    def _radioactivity(self) -> Iterator[OfPaper]:
-        green = [self.students(share, "green") for share in ("0", *(f"{share:g}" for share in MARKED_SHARES))]
+    def _radioactivity(self, window: int) -> Iterator[OfPaper]:
+        """The traces of a mark with so many tokens of context in students' own writing."""
+        named = f"mark by {window} token{'s' * (window > 1)} of context"
+        shares = ("0", *(f"{share:g}" for share in MARKED_SHARES))
+        green = [self.students(window, share, "green") for share in shares]
         for share, held in zip((0.0, *MARKED_SHARES), green, strict=True):
-            yield _mean("10", f"{share:.0%} marked text: green share of what the student writes", None, None, held)
+            what = f"{named}, {share:.0%} marked text: green share of what the student writes"
+            yield _mean("10", what, None, None, held)
         rises = np.diff(np.array(green).mean(axis=1))
-        least = "the least rise of the green share with that of marked text"
+        least = f"{named}: the least rise of the green share with that of marked text"
         yield OfPaper(least, 0.0, None, float(rises.min()), "10")
         for share in (0.5, 1.0):
-            p = self.students(f"{share:g}", "p")
-            what = f"{share:.0%} marked text: the greatest p of a seed, of 50 k tokens at most"
+            p = self.students(window, f"{share:g}", "p")
+            what = f"{named}, {share:.0%} marked text: the greatest p of a seed, of 50 k tokens at most"
             yield OfPaper(what, None, 1e-5, float(p.max()), "10", tuple(p.tolist()))
-        p = np.concatenate([self.done[f"students-{seed}"]["keys"] for seed in self.seeds])
-        chance = f"no marked text, {len(p)} keys: p uniform, KS p"
+        p = np.concatenate([self.done[f"students-{window}-{seed}"]["keys"] for seed in self.seeds])
+        chance = f"{named}, no marked text, {len(p)} keys: p uniform, KS p"
         yield OfPaper(chance, 0.01, None, float(kstest(p, "uniform").pvalue), "10")
+
+    def _perplexity(self) -> Iterator[OfPaper]:
+        """What the baseline thinks of text that is written at a low temperature, from the first that is."""
         for at, low, high in ((50, None, 0.0), (99, 0.0, None)):
             held = self.values(REPLACE_COLD, f"written_perplexity_q{at}")
-            what = f"replace at T 0.7, perplexity of its text under the baseline, {at} %: change from generation 1"
-            yield _mean("10", what, low, high, held[:, -1] - held[:, 0])
+            what = f"replace at T 0.7, perplexity of its text under the baseline, {at} %: change from generation 2"
+            yield _mean("10", what, low, high, held[:, -1] - held[:, 1])
+            usual = self.values(REPLACE, f"written_perplexity_q{at}")
+            what = "replace at T 1.0, the same: change from generation 1"
+            yield _mean("10", what, None, None, usual[:, -1] - usual[:, 0])
 
     # -- tables and report
 
@@ -245,8 +258,10 @@ def tasks(plan: Plan, arms: Sequence[Arm], seeds: Sequence[int], folder: Path) -
     for arm in arms:
         for one in given:
             yield Task(f"{_slug(arm)}-{one['seed']}", run_arm, one | {"arm": arm}, (f"baseline-{one['seed']}",))
-    for one in given:
-        yield Task(f"students-{one['seed']}", run_students, one, (f"baseline-{one['seed']}",))
+    for window in WINDOWS:
+        for one in given:
+            needed = (f"baseline-{one['seed']}",)
+            yield Task(f"students-{window}-{one['seed']}", run_students, one | {"window": window}, needed)
 
 
 @click.command()
