@@ -164,6 +164,7 @@ def test_what_is_written_with_its_provenance_adds_nothing_when_it_comes_back(for
 BEDS = names()
 QUICK: dict[str, dict[str, Any]] = {
     "language": {"model_size": "micro", "vocabulary": 300, "context": 16, "steps": 2, "batch_size": 2, "test_texts": 3},
+    "diffusion": {"molecules": 6, "conformers": 12, "epochs": 1, "width": 4, "layers": 1, "denoising": 2},
     "vae": {"epochs": 1, "width": 2},
 }
 """Parameters of a test-bed whose defaults would take too long here."""

@@ -7,6 +7,7 @@ from provenance.errors import ProvError
 EXTRAS = {
     "train": ("torch", "transformers"),
     "images": ("torch", "sklearn", "PIL"),
+    "molecules": ("torch", "rdkit"),
 }
 """The modules that each brings."""
 

@@ -41,7 +41,7 @@ METHOD = (
 _HIGHER = re.compile(r"\b(bits|cross|distance|divergence|error|invented|js|jsd|kl|loss|perplexity)\b")
 _LOWER = re.compile(
     r"\b(accuracy|alive|coverage|distinct|diversity|elbo|entropy|gini|hapaxes|likelihood|rank|recall|shannon|simpson|std"
-    r"|support|surviv(al|ed|ing)|types|variance|vocabulary)\b"
+    r"|support|surviv(al|ed|ing)|types|validity|variance|vocabulary)\b"
 )
 
 

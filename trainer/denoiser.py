@@ -1,0 +1,196 @@
+"""The network of the test-bed `diffusion`: it tells the noise in the shape of a molecule, however that is turned.
+
+An equivariant graph network (Satorras et al. 2021, 2102.09844) that predicts noise (Ho et al. 2020, 2006.11239) on
+coordinates around their middle, as Hoogeboom et al. 2022 (2203.17003) do: turn or mirror what goes in, and what comes
+out is turned or mirrored likewise, so that all turns of a shape are equally likely; around the middle, there is no
+translation left to be likely or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import pi
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainer.molecules import BONDS, FAR, Molecule, Points
+from trainer.nets import seeded, train
+from trainer.testbed import Floats
+
+ELEMENTS = (6, 7, 8, 9, 15, 16, 17, 35, 53)
+SCALE = 2.0
+"""Å a unit of the network's coordinates."""
+LEVELS = 200
+"""Levels of noise, of which one is drawn in training."""
+AT_ONCE = 128
+
+
+class Shape(Protocol):
+    """How a denoiser is made and fitted, as the test-bed says."""
+
+    width: int
+    layers: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Molecules as tensors, padded to as many atoms as the largest has.
+
+    Attributes:
+        nodes: of each atom its element, (molecules, atoms, features).
+        edges: of each two atoms their bond and how far they are, (molecules, atoms, atoms, features).
+        there: whether there is an atom, (molecules, atoms).
+    """
+
+    nodes: Tensor
+    edges: Tensor
+    there: Tensor
+
+    @classmethod
+    def of(cls, molecules: Sequence[Molecule], atoms: int) -> Graphs:
+        nodes = torch.zeros(len(molecules), atoms, len(ELEMENTS) + 1)
+        edges = torch.zeros(len(molecules), atoms, atoms, BONDS + 1 + FAR + 1)
+        there = torch.zeros(len(molecules), atoms)
+        for number, molecule in enumerate(molecules):
+            size = len(molecule)
+            kinds = [ELEMENTS.index(one) if one in ELEMENTS else len(ELEMENTS) for one in molecule.elements.tolist()]
+            nodes[number, torch.arange(size), kinds] = 1
+            bonds, apart = (torch.from_numpy(held) for held in (molecule.bonds, molecule.apart))
+            edges[number, :size, :size] = torch.cat(
+                [nn.functional.one_hot(bonds, BONDS + 1), nn.functional.one_hot(apart, FAR + 1)], dim=2
+            ).float()
+            there[number, :size] = 1
+        return cls(nodes, edges, there)
+
+    def take(self, rows: Tensor) -> Graphs:
+        """The molecules of some numbers."""
+        return Graphs(self.nodes[rows], self.edges[rows], self.there[rows])
+
+
+class _Layer(nn.Module):
+    """Atoms tell each other what they are and how far they are, and move along the lines between them."""
+
+    def __init__(self, width: int, features: int) -> None:
+        super().__init__()
+        self.tell = nn.Sequential(
+            nn.Linear(2 * width + features + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+        self.move = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1, bias=False))
+        self.hear = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, known: Tensor, places: Tensor, edges: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        lines = places[:, :, None] - places[:, None]  # (molecules, atoms, atoms, 3)
+        squares = (lines**2).sum(3, keepdim=True)
+        size = known.shape[1]
+        ends = known[:, :, None].expand(-1, -1, size, -1), known[:, None].expand(-1, size, -1, -1)
+        told = self.tell(torch.cat([*ends, edges, squares], dim=3)) * pairs
+        steps = lines / (squares.clamp(min=1e-8).sqrt() + 1) * self.move(told) * pairs
+        places = places + steps.sum(2) / size
+        return known + self.hear(torch.cat([known, told.sum(2) / size], dim=2)), places
+
+
+class Denoiser(nn.Module):
+    """Tells the noise in the shapes of molecules."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.begin = nn.Linear(len(ELEMENTS) + 2, width)
+        self.layers = nn.ModuleList(_Layer(width, BONDS + 1 + FAR + 1) for _ in range(layers))
+
+    def noise(self, graphs: Graphs, places: Tensor, levels: Tensor) -> Tensor:
+        """The noise in places (molecules, atoms, 3) at levels from 0 to 1, (molecules,)."""
+        there = graphs.there[:, :, None]
+        level = levels[:, None, None].expand(*there.shape[:2], 1)
+        known = self.begin(torch.cat([graphs.nodes, level], dim=2))
+        pairs = (there * there.transpose(1, 2) * (1 - torch.eye(there.shape[1])))[..., None]
+        moved = places
+        for layer in self.layers:
+            known, moved = layer(known, moved, graphs.edges, pairs)
+        return _centred((moved - places) * there, there)
+
+    def losses(self, graphs: Graphs, places: Tensor) -> Tensor:
+        """The mean square error of the noise that is told, of each molecule, at a level that is drawn, (molecules,)."""
+        there = graphs.there[:, :, None]
+        levels = (torch.randint(1, LEVELS + 1, (len(places),)) / LEVELS).float()
+        noise = _centred(torch.randn_like(places) * there, there)
+        kept = _kept(levels)[:, None, None]
+        found = self.noise(graphs, kept.sqrt() * places + (1 - kept).sqrt() * noise, levels)
+        return ((found - noise) ** 2).sum((1, 2)) / (3 * graphs.there.sum(1))
+
+    @torch.inference_mode()
+    def write(self, graphs: Graphs, steps: int, seed: int) -> Points:
+        """A shape of each molecule, in Å, (molecules, atoms, 3): noise, from which noise is taken step by step."""
+        with seeded(seed):
+            parts = [self._denoised(graphs.take(rows), steps) for rows in _parts(len(graphs.nodes))]
+            held: Points = torch.cat(parts).numpy() * np.float32(SCALE)
+        return held
+
+    def _denoised(self, graphs: Graphs, steps: int) -> Tensor:
+        there = graphs.there[:, :, None]
+        places = _centred(torch.randn(*there.shape[:2], 3) * there, there)
+        levels = torch.linspace(1, 0, steps + 1)
+        for level, lower in pairwise(levels):
+            kept, kept_then = _kept(level), _kept(lower)
+            noise = self.noise(graphs, places, level.expand(len(places)))
+            clean = (places - (1 - kept).sqrt() * noise) / kept.sqrt()
+            spread = ((1 - kept_then) / (1 - kept) * (1 - kept / kept_then)).clamp(min=0).sqrt()
+            fresh = _centred(torch.randn_like(places) * there, there)
+            places = kept_then.sqrt() * clean + (1 - kept_then - spread**2).clamp(min=0).sqrt() * noise + spread * fresh
+        return places
+
+    @torch.inference_mode()
+    def loss(self, graphs: Graphs, shapes: Points) -> float:
+        """The mean loss of shapes in Å, at the same levels and noise each time."""
+        with seeded(0):
+            places = torch.from_numpy(shapes) / SCALE
+            parts = [self.losses(graphs.take(rows), places[rows]) for rows in _parts(len(places))]
+            return float(torch.cat(parts).mean())
+
+
+def fit(
+    graphs: Graphs, shapes: Points, weights: Floats | None, shape: Shape, seed: int
+) -> tuple[Denoiser, list[float]]:
+    """A denoiser of shapes (samples, atoms, 3) in Å, each of the molecule at its place, with its losses.
+
+    Args:
+        weights: one a sample, summing to 1; None where all weigh the same.
+    """
+    with seeded(seed):
+        network = Denoiser(shape.width, shape.layers)
+        places = torch.from_numpy(shapes) / SCALE
+        counts = None if weights is None else torch.from_numpy(weights * len(shapes)).float()
+
+        def loss(rows: Tensor) -> Tensor:
+            each = network.losses(graphs.take(rows), places[rows])
+            return (each if counts is None else each * counts[rows]).mean()
+
+        return network, train(
+            network,
+            loss,
+            len(shapes),
+            epochs=shape.epochs,
+            batch_size=shape.batch_size,
+            learning_rate=shape.learning_rate,
+        )
+
+
+def _kept(level: Tensor) -> Tensor:
+    """How much of a shape's variance is left at a level of noise; the cosine of Nichol & Dhariwal 2021 (2102.09672)."""
+    return torch.cos((level + 0.008) / 1.008 * pi / 2).clamp(min=1e-3) ** 2
+
+
+def _centred(places: Tensor, there: Tensor) -> Tensor:
+    """Places around their middle; what is no atom stays where it is."""
+    return places - places.sum(1, keepdim=True) / there.sum(1, keepdim=True) * there
+
+
+def _parts(size: int) -> Iterator[Tensor]:
+    return iter(torch.split(torch.arange(size), AT_ONCE))
