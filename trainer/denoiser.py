@@ -27,6 +27,8 @@ SCALE = 2.0
 """Å a unit of the network's coordinates."""
 LEVELS = 200
 """Levels of noise, of which one is drawn in training."""
+REACH = 6.0
+"""No atom is farther from the middle, in the network's units: at the highest levels a little error goes a long way."""
 AT_ONCE = 128
 
 
@@ -140,11 +142,11 @@ class Denoiser(nn.Module):
         for level, lower in pairwise(levels):
             kept, kept_then = _kept(level), _kept(lower)
             noise = self.noise(graphs, places, level.expand(len(places)))
-            clean = (places - (1 - kept).sqrt() * noise) / kept.sqrt()
+            clean = _within((places - (1 - kept).sqrt() * noise) / kept.sqrt())
             spread = ((1 - kept_then) / (1 - kept) * (1 - kept / kept_then)).clamp(min=0).sqrt()
             fresh = _centred(torch.randn_like(places) * there, there)
             places = kept_then.sqrt() * clean + (1 - kept_then - spread**2).clamp(min=0).sqrt() * noise + spread * fresh
-        return places
+        return _centred(_within(places), there)
 
     @torch.inference_mode()
     def loss(self, graphs: Graphs, shapes: Points) -> float:
@@ -190,6 +192,13 @@ def _kept(level: Tensor) -> Tensor:
 def _centred(places: Tensor, there: Tensor) -> Tensor:
     """Places around their middle; what is no atom stays where it is."""
     return places - places.sum(1, keepdim=True) / there.sum(1, keepdim=True) * there
+
+
+def _within(places: Tensor) -> Tensor:
+    """Places, those beyond `REACH` brought back along their line to the middle; a number that is none is the middle."""
+    places = places.nan_to_num(0.0, 0.0, 0.0)
+    shorter: Tensor = (REACH / places.norm(dim=2, keepdim=True).clamp(min=1e-8)).clamp(max=1)
+    return places * shorter
 
 
 def _parts(size: int) -> Iterator[Tensor]:
