@@ -597,3 +597,42 @@ def test_a_killed_run_goes_on_to_the_same_numbers(human: Path, tmp_path: Path, t
             assert held.verify().holds
     else:
         assert str(read_results(tmp_path / "out.parquet").measurements.to_pylist()) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bed", "extra", "modules"),
+    [
+        ({"name": "vae", "epochs": 8}, "images", ("torch", "PIL", "sklearn")),
+        (
+            {"name": "diffusion", "molecules": 6, "conformers": 12, "epochs": 4, "width": 16, "layers": 1},
+            "molecules",
+            ("torch", "rdkit"),
+        ),
+    ],
+    ids=["vae", "diffusion"],
+)
+def test_beds_of_arrays_that_are_killed_go_on_arm_by_arm(
+    tmp_path: Path, bed: dict[str, Any], extra: str, modules: tuple[str, ...]
+) -> None:
+    """Killed for real once an arm is kept, and again: what is kept is not run again, all numbers are the same."""
+    for module in modules:
+        pytest.importorskip(module, reason=f"needs corpus-provenance[{extra}]")
+    sizes = {"generations": 3, "size": 40, "repeats": 1, "seed": [0, 1]}
+    spec = {"testbed": bed, "schedule": ["replace", "accumulate"], **sizes}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    experiment = Experiment.of_grid(spec)
+    whole = simulate(experiment, InFile(tmp_path / "whole.parquet", experiment))
+    out, parts = tmp_path / "out.parquet", tmp_path / ".out.parquet.parts"
+    command = [sys.executable, "-m", "provenance", "simulate", "--spec", str(tmp_path / "spec.yaml"), "-o", str(out)]
+    for kept in (1, 2):
+        with subprocess.Popen([*command, "--jobs", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            while run.poll() is None and len(list(parts.glob("*.parquet"))) < kept:
+                time.sleep(0.05)
+            run.send_signal(signal.SIGKILL)
+    assert 2 <= len(list(parts.glob("*.parquet"))) < 4
+    subprocess.run(command, check=True, capture_output=True)
+    again = read_results(out)
+    assert str(again.measurements.to_pylist()) == str(whole.measurements.to_pylist())
+    assert list(again.pictures) == list(whole.pictures)
+    assert not parts.exists()
