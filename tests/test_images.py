@@ -3,6 +3,7 @@
 import gzip
 import re
 from base64 import b64decode
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ pytest.importorskip("torch", reason="needs corpus-provenance[images]")
 Image = pytest.importorskip("PIL.Image", reason="needs corpus-provenance[images]")
 
 from provenance.errors import ProvError  # noqa: E402
+from trainer import extras  # noqa: E402
 from trainer.experiment import Experiment  # noqa: E402
 from trainer.images import BadImages, Images, digits, read_images  # noqa: E402
 from trainer.keeping import InFile, read_results  # noqa: E402
@@ -239,3 +241,18 @@ def test_a_grid_shows_each_image_in_its_place() -> None:
     assert pixels.shape == (71, 71)
     assert (pixels[9:17, 9:17] == 255).all()
     assert (pixels == 255).sum() == 64
+
+
+@pytest.mark.parametrize(("bed", "extra"), [("vae", "images"), ("diffusion", "molecules"), ("language", "train")])
+def test_a_missing_extra_is_one_line_that_says_what_to_install(
+    bed: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(extras.EXTRAS, extra, ("nowhere_to_be_found",))
+    for module in ("vae", "diffusion"):
+        for cached in ("_images", "_molecules"):
+            if held := getattr(import_module(f"trainer.testbeds.{module}"), cached, None):
+                held.cache_clear()
+    spec = {"testbed": bed, "schedule": "replace", "generations": 1, "size": 20, "repeats": 1}
+    cell = Experiment.of_grid(spec).cells()[0]
+    with pytest.raises(ProvError, match=rf"{bed} wants nowhere_to_be_found.*corpus-provenance\[{extra}\]"):
+        list(cell.run(cell.arm.bed()))
