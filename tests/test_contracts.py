@@ -17,8 +17,10 @@ from registry import Declared, Export, MixSpec, Registry, real_frac
 from registry.readers import READERS, SELF_COMPRESSED, Input, read
 from registry.writers import FORMATS, WRITERS
 from trainer.experiment import Experiment
-from trainer.loop import Report
-from trainer.schedule import SCHEDULES
+from trainer.loop import Report, run_generations
+from trainer.pool import ArrayPool
+from trainer.schedule import SCHEDULES, make_schedule
+from trainer.streams import stream
 from trainer.testbed import TestBed, find_testbed, make_testbed, names
 
 ROWS = [
@@ -197,6 +199,17 @@ def test_a_test_bed_runs_under_a_schedule_reproducibly(bed: str, schedule: str) 
             assert values.dtype == np.float64
             np.testing.assert_array_equal(values, same.measures[metric])
     assert any((values != other[0].measures.get(metric)).any() for metric, values in first[0].measures.items())
+
+
+@pytest.mark.parametrize("bed", BEDS)
+def test_no_sample_is_not_a_number(bed: str) -> None:
+    made, scheduled = make_testbed(bed, QUICK.get(bed, {})), make_schedule("accumulate", 12, 0, {})
+    repeats = 2 if made.vectorised else 1
+    pool = ArrayPool(0)
+    pool.add(made.real(scheduled.real(4), repeats, stream(0, 0, "real")), 0)
+    assert len(list(run_generations(made, scheduled, pool, 4, 0))) == 4
+    held = pool.held[:, : pool.size]
+    assert held.dtype == object or np.isfinite(held).all()
 
 
 @pytest.mark.parametrize("bed", BEDS)

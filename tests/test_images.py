@@ -21,7 +21,7 @@ from trainer import extras  # noqa: E402
 from trainer.experiment import Experiment  # noqa: E402
 from trainer.images import BadImages, Images, digits, read_images  # noqa: E402
 from trainer.keeping import InFile, read_results  # noqa: E402
-from trainer.pictures import grid  # noqa: E402
+from trainer.pictures import ACROSS, grid  # noqa: E402
 from trainer.report import report, write_svg  # noqa: E402
 from trainer.simulate import simulate  # noqa: E402
 from trainer.testbeds.vae import Vae, frechet_distance  # noqa: E402
@@ -234,11 +234,11 @@ def test_a_report_shows_what_the_models_of_each_generation_wrote(tmp_path: Path)
 
 
 def test_a_grid_shows_each_image_in_its_place() -> None:
-    images = np.zeros((64, 8, 8), np.float32)
-    images[9] = 1  # the second of the second row
+    images = np.zeros((ACROSS**2, 8, 8), np.float32)
+    images[ACROSS + 1] = 1  # the second of the second row
     (content,) = re.findall(r'base64,([^"]+)', grid(images))
     pixels = np.asarray(Image.open(BytesIO(b64decode(content))))
-    assert pixels.shape == (71, 71)
+    assert pixels.shape == (9 * ACROSS - 1,) * 2
     assert (pixels[9:17, 9:17] == 255).all()
     assert (pixels == 255).sum() == 64
 

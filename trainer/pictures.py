@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
-ACROSS = 8
+ACROSS = 6
 """So many images stand beside each other."""
 SIDE = 256
 """A picture is so wide and high, whatever it shows."""
