@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-pytest.importorskip("torch", reason="needs corpus-provenance[images]")
+torch = pytest.importorskip("torch", reason="needs corpus-provenance[images]")
 Image = pytest.importorskip("PIL.Image", reason="needs corpus-provenance[images]")
 
 from provenance.errors import ProvError  # noqa: E402
@@ -24,6 +24,7 @@ from trainer.keeping import InFile, read_results  # noqa: E402
 from trainer.pictures import ACROSS, grid  # noqa: E402
 from trainer.report import report, write_svg  # noqa: E402
 from trainer.simulate import simulate  # noqa: E402
+from trainer.testbed import make_testbed  # noqa: E402
 from trainer.testbeds.vae import Vae, frechet_distance  # noqa: E402
 
 GENERATOR = np.random.default_rng
@@ -256,3 +257,14 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(
     cell = Experiment.of_grid(spec).cells()[0]
     with pytest.raises(ProvError, match=rf"{bed} wants nowhere_to_be_found.*corpus-provenance\[{extra}\]"):
         list(cell.run(cell.arm.bed()))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("bed", ["vae", "diffusion"])
+def test_a_gpu_that_is_not_there_is_one_line(bed: str) -> None:
+    if bed == "diffusion":
+        pytest.importorskip("rdkit", reason="needs corpus-provenance[molecules]")
+    made = make_testbed(bed, {"device": "cuda"} | ({"molecules": 3, "conformers": 2} if bed == "diffusion" else {}))
+    samples = made.real(4, 1, GENERATOR(0))
+    with pytest.raises(ProvError, match=r"a GPU \(cuda\) was wanted, torch finds none here"):
+        made.fit(samples, None, None, GENERATOR(0))

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.images import Images
+from trainer.model import Device
 from trainer.nets import seeded, train
+from trainer.optimise import device
 from trainer.testbed import Floats
 
 FEATURES = 32
@@ -30,6 +32,7 @@ class Shape(Protocol):
     epochs: int
     batch_size: int
     learning_rate: float
+    device: Device
 
 
 class Autoencoder(nn.Module):
@@ -50,6 +53,11 @@ class Autoencoder(nn.Module):
             nn.GELU(),
             nn.ConvTranspose2d(width, 1, 4, 2, 1),
         )
+
+    @property
+    def place(self) -> torch.device:
+        """Where it computes."""
+        return self.widen.weight.device
 
     def gaussian(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the latent of images (images, side, side), (images, latent) each."""
@@ -74,20 +82,21 @@ class Autoencoder(nn.Module):
         """The means of what so many latents of a standard Gaussian decode to, (size, side, side)."""
         latents = torch.randn((size, self.latent), generator=torch.Generator().manual_seed(seed))
         with seeded(seed):
-            return torch.cat([self.means(part) for part in torch.split(latents, AT_ONCE)]).numpy()
+            parts = torch.split(latents.to(self.place), AT_ONCE)
+            return torch.cat([self.means(part) for part in parts]).cpu().numpy()
 
     @torch.inference_mode()
     def encode(self, pixels: Pixels) -> Floats:
         """The means of the latents of images, (images, latent) float64."""
         with seeded(0):
-            parts = torch.split(torch.from_numpy(pixels), AT_ONCE)
-            return torch.cat([self.gaussian(part)[0] for part in parts]).double().numpy()
+            parts = torch.split(torch.from_numpy(pixels).to(self.place), AT_ONCE)
+            return torch.cat([self.gaussian(part)[0] for part in parts]).double().cpu().numpy()
 
     @torch.inference_mode()
     def bound(self, pixels: Pixels) -> float:
         """The mean evidence lower bound of images, nats, the same latents drawn each time."""
         with seeded(0):
-            parts = torch.split(torch.from_numpy(pixels), AT_ONCE)
+            parts = torch.split(torch.from_numpy(pixels).to(self.place), AT_ONCE)
             return -float(torch.cat([self.losses(part) for part in parts]).mean())
 
 
@@ -98,9 +107,10 @@ def fit(pixels: Pixels, weights: Floats | None, shape: Shape, seed: int) -> tupl
         weights: one an image, summing to 1; None where all weigh the same.
     """
     with seeded(seed):
-        network = Autoencoder(pixels.shape[1], shape.width, shape.latent, shape.noise)
-        held = torch.from_numpy(pixels)
-        counts = None if weights is None else torch.from_numpy(weights * len(pixels)).float()
+        place = device(shape.device)
+        network = Autoencoder(pixels.shape[1], shape.width, shape.latent, shape.noise).to(place)
+        held = torch.from_numpy(pixels).to(place)
+        counts = None if weights is None else torch.from_numpy(weights * len(pixels)).float().to(place)
 
         def loss(rows: Tensor) -> Tensor:
             each = network.losses(held[rows])

@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainer.model import Device
 from trainer.molecules import BONDS, FAR, Molecule, Points
 from trainer.nets import seeded, train
+from trainer.optimise import device
 from trainer.testbed import Floats
 
 ELEMENTS = (6, 7, 8, 9, 15, 16, 17, 35, 53)
@@ -40,6 +42,7 @@ class Shape(Protocol):
     epochs: int
     batch_size: int
     learning_rate: float
+    device: Device
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ class Graphs:
             ).float()
             there[number, :size] = 1
         return cls(nodes, edges, there)
+
+    def to(self, place: torch.device) -> Graphs:
+        """The same on a device."""
+        return Graphs(self.nodes.to(place), self.edges.to(place), self.there.to(place))
 
     def take(self, rows: Tensor) -> Graphs:
         """The molecules of some numbers."""
@@ -107,12 +114,17 @@ class Denoiser(nn.Module):
         self.begin = nn.Linear(len(ELEMENTS) + 2, width)
         self.layers = nn.ModuleList(_Layer(width, BONDS + 1 + FAR + 1) for _ in range(layers))
 
+    @property
+    def place(self) -> torch.device:
+        """Where it computes."""
+        return self.begin.weight.device
+
     def noise(self, graphs: Graphs, places: Tensor, levels: Tensor) -> Tensor:
         """The noise in places (molecules, atoms, 3) at levels from 0 to 1, (molecules,)."""
         there = graphs.there[:, :, None]
         level = levels[:, None, None].expand(*there.shape[:2], 1)
         known = self.begin(torch.cat([graphs.nodes, level], dim=2))
-        pairs = (there * there.transpose(1, 2) * (1 - torch.eye(there.shape[1])))[..., None]
+        pairs = (there * there.transpose(1, 2) * (1 - torch.eye(there.shape[1], device=there.device)))[..., None]
         moved = places
         for layer in self.layers:
             known, moved = layer(known, moved, graphs.edges, pairs)
@@ -121,7 +133,7 @@ class Denoiser(nn.Module):
     def losses(self, graphs: Graphs, places: Tensor) -> Tensor:
         """The mean square error of the noise that is told, of each molecule, at a level that is drawn, (molecules,)."""
         there = graphs.there[:, :, None]
-        levels = (torch.randint(1, LEVELS + 1, (len(places),)) / LEVELS).float()
+        levels = torch.randint(1, LEVELS + 1, (len(places),), device=places.device).float() / LEVELS
         noise = _centred(torch.randn_like(places) * there, there)
         kept = _kept(levels)[:, None, None]
         found = self.noise(graphs, kept.sqrt() * places + (1 - kept).sqrt() * noise, levels)
@@ -131,14 +143,15 @@ class Denoiser(nn.Module):
     def write(self, graphs: Graphs, steps: int, seed: int) -> Points:
         """A shape of each molecule, in Å, (molecules, atoms, 3): noise, from which noise is taken step by step."""
         with seeded(seed):
-            parts = [self._denoised(graphs.take(rows), steps) for rows in _parts(len(graphs.nodes))]
-            held: Points = torch.cat(parts).numpy() * np.float32(SCALE)
+            there = graphs.to(self.place)
+            parts = [self._denoised(there.take(rows), steps) for rows in _parts(len(graphs.nodes))]
+            held: Points = torch.cat(parts).cpu().numpy() * np.float32(SCALE)
         return held
 
     def _denoised(self, graphs: Graphs, steps: int) -> Tensor:
         there = graphs.there[:, :, None]
-        places = _centred(torch.randn(*there.shape[:2], 3) * there, there)
-        levels = torch.linspace(1, 0, steps + 1)
+        places = _centred(torch.randn(*there.shape[:2], 3, device=there.device) * there, there)
+        levels = torch.linspace(1, 0, steps + 1, device=there.device)
         for level, lower in pairwise(levels):
             kept, kept_then = _kept(level), _kept(lower)
             noise = self.noise(graphs, places, level.expand(len(places)))
@@ -152,8 +165,8 @@ class Denoiser(nn.Module):
     def loss(self, graphs: Graphs, shapes: Points) -> float:
         """The mean loss of shapes in Å, at the same levels and noise each time."""
         with seeded(0):
-            places = torch.from_numpy(shapes) / SCALE
-            parts = [self.losses(graphs.take(rows), places[rows]) for rows in _parts(len(places))]
+            places, there = torch.from_numpy(shapes).to(self.place) / SCALE, graphs.to(self.place)
+            parts = [self.losses(there.take(rows), places[rows]) for rows in _parts(len(places))]
             return float(torch.cat(parts).mean())
 
 
@@ -166,12 +179,13 @@ def fit(
         weights: one a sample, summing to 1; None where all weigh the same.
     """
     with seeded(seed):
-        network = Denoiser(shape.width, shape.layers)
-        places = torch.from_numpy(shapes) / SCALE
-        counts = None if weights is None else torch.from_numpy(weights * len(shapes)).float()
+        place = device(shape.device)
+        network, there = Denoiser(shape.width, shape.layers).to(place), graphs.to(place)
+        places = torch.from_numpy(shapes).to(place) / SCALE
+        counts = None if weights is None else torch.from_numpy(weights * len(shapes)).float().to(place)
 
         def loss(rows: Tensor) -> Tensor:
-            each = network.losses(graphs.take(rows), places[rows])
+            each = network.losses(there.take(rows), places[rows])
             return (each if counts is None else each * counts[rows]).mean()
 
         return network, train(

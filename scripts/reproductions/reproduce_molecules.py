@@ -28,7 +28,7 @@ def claims(told: Told) -> Iterator[Claim]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(quick: bool, jobs: int, as_json: bool) -> None:
     """Run what is not done yet, and judge what came of it; but for --quick, exit 3 where a claim does not hold."""
-    bed = {"name": "diffusion", **(QUICK if quick else {})}
+    bed = {"name": "diffusion", **(QUICK if quick else {"device": "auto"})}
     sizes = (
         {"size": 100, "generations": 3, "seed": [0]} if quick else {"size": 900, "generations": 8, "seed": [0, 1, 2]}
     )

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from provenance.errors import ProvError
 from trainer.extras import check_installed
+from trainer.model import Device
 from trainer.molecules import Molecule, Molecules, Points, drawing, read_molecules
 from trainer.streams import stream
 from trainer.testbed import Degenerate, Floats, Measures, TestBed
@@ -61,6 +62,7 @@ class Diffusion(TestBed):
         width, layers: of the network.
         epochs, batch_size, learning_rate: of each fit.
         denoising: so many steps take the noise out of what is written.
+        device: where to compute; the processor gives the same numbers whether or not there is a GPU.
     """
 
     vectorised: ClassVar[bool] = False
@@ -76,6 +78,7 @@ class Diffusion(TestBed):
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0, le=1, allow_inf_nan=False)
     denoising: int = Field(default=50, ge=1, le=1000)
+    device: Device = "cpu"
 
     @cached_property
     def known(self) -> Molecules:

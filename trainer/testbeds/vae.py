@@ -17,6 +17,7 @@ from pydantic import Field
 from provenance.errors import ProvError
 from trainer.extras import check_installed
 from trainer.images import Images, digits, read_images
+from trainer.model import Device
 from trainer.pictures import ACROSS, grid
 from trainer.streams import stream
 from trainer.testbed import Degenerate, Floats, Measures, TestBed
@@ -60,6 +61,7 @@ class Vae(TestBed):
         noise: standard deviation of pixels around what is decoded, which are from 0 to 1; the less, the more a latent
             says.
         epochs, batch_size, learning_rate: of each fit.
+        device: where to compute; the processor gives the same numbers whether or not there is a GPU.
     """
 
     vectorised: ClassVar[bool] = False
@@ -74,6 +76,7 @@ class Vae(TestBed):
     epochs: int = Field(default=60, ge=1)
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0, le=1, allow_inf_nan=False)
+    device: Device = "cpu"
 
     @cached_property
     def images(self) -> Images:
