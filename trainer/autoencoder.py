@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log, pi
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from trainer.images import Images
 from trainer.model import Device
-from trainer.nets import seeded, train
+from trainer.nets import Fit, seeded, train
 from trainer.optimise import device
 from trainer.testbed import Floats
 
@@ -23,16 +23,21 @@ AT_ONCE = 1000
 Pixels = NDArray[np.float32]
 
 
-class Shape(Protocol):
+class Shape(Fit, Protocol):
     """How an autoencoder is made and fitted, as the test-bed says."""
 
     latent: int
     width: int
     noise: float
-    epochs: int
-    batch_size: int
-    learning_rate: float
     device: Device
+
+
+class _Fixed(NamedTuple):
+    """How the classifier is fitted."""
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 3e-3
 
 
 class Autoencoder(nn.Module):
@@ -110,20 +115,11 @@ def fit(pixels: Pixels, weights: Floats | None, shape: Shape, seed: int) -> tupl
         place = device(shape.device)
         network = Autoencoder(pixels.shape[1], shape.width, shape.latent, shape.noise).to(place)
         held = torch.from_numpy(pixels).to(place)
-        counts = None if weights is None else torch.from_numpy(weights * len(pixels)).float().to(place)
 
-        def loss(rows: Tensor) -> Tensor:
-            each = network.losses(held[rows])
-            return (each if counts is None else each * counts[rows]).mean()
+        def losses(rows: Tensor) -> Tensor:
+            return network.losses(held[rows])
 
-        return network, train(
-            network,
-            loss,
-            len(pixels),
-            epochs=shape.epochs,
-            batch_size=shape.batch_size,
-            learning_rate=shape.learning_rate,
-        )
+        return network, train(network, losses, len(pixels), shape, weights)
 
 
 @dataclass(frozen=True)
@@ -142,10 +138,10 @@ class Classifier:
             )
             pixels, labels = torch.from_numpy(images.pixels), torch.from_numpy(images.labels)
 
-            def loss(rows: Tensor) -> Tensor:
-                return functional.cross_entropy(network(pixels[rows, None]), labels[rows])
+            def losses(rows: Tensor) -> Tensor:
+                return functional.cross_entropy(network(pixels[rows, None]), labels[rows], reduction="none")
 
-            train(network, loss, len(pixels), epochs=20, batch_size=64, learning_rate=3e-3)
+            train(network, losses, len(pixels), _Fixed())
         return cls(network)
 
     @torch.inference_mode()

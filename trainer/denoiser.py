@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from trainer.model import Device
 from trainer.molecules import BONDS, FAR, Molecule, Points
-from trainer.nets import seeded, train
+from trainer.nets import Fit, seeded, train
 from trainer.optimise import device
 from trainer.testbed import Floats
 
@@ -34,14 +34,11 @@ REACH = 6.0
 AT_ONCE = 128
 
 
-class Shape(Protocol):
+class Shape(Fit, Protocol):
     """How a denoiser is made and fitted, as the test-bed says."""
 
     width: int
     layers: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
     device: Device
 
 
@@ -182,20 +179,11 @@ def fit(
         place = device(shape.device)
         network, there = Denoiser(shape.width, shape.layers).to(place), graphs.to(place)
         places = torch.from_numpy(shapes).to(place) / SCALE
-        counts = None if weights is None else torch.from_numpy(weights * len(shapes)).float().to(place)
 
-        def loss(rows: Tensor) -> Tensor:
-            each = network.losses(there.take(rows), places[rows])
-            return (each if counts is None else each * counts[rows]).mean()
+        def losses(rows: Tensor) -> Tensor:
+            return network.losses(there.take(rows), places[rows])
 
-        return network, train(
-            network,
-            loss,
-            len(shapes),
-            epochs=shape.epochs,
-            batch_size=shape.batch_size,
-            learning_rate=shape.learning_rate,
-        )
+        return network, train(network, losses, len(shapes), shape, weights)
 
 
 def _kept(level: Tensor) -> Tensor:
