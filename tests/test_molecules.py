@@ -46,6 +46,12 @@ def test_a_molecule_is_its_heavy_atoms_with_their_bonds(aspirin: Molecule) -> No
     assert ((lengths > 1.15) & (lengths < 1.6)).all()
 
 
+def test_conformers_of_a_molecule_that_bends_differ(aspirin: Molecule) -> None:
+    apart = aspirin.distances(aspirin.shapes)
+    assert apart.max() > 0.5
+    assert len(np.unique(apart.round(3))) > 3
+
+
 def test_all_molecules_that_come_with_it_are_small_and_have_shapes() -> None:
     known = read_molecules(None, 1)
     assert len(known.held) >= 60
@@ -96,6 +102,8 @@ def test_the_noise_that_is_told_turns_with_the_shape(aspirin: Molecule, mirrored
     """So that all turns of a shape are equally likely to be written; what is moved is put back to its middle before."""
     torch.manual_seed(0)
     network, size = Denoiser(16, 3), len(aspirin.shapes)
+    for held in network.springs.parameters():
+        torch.nn.init.normal_(held, std=0.1)  # where a fit begins they are 0
     graphs = Graphs.of([aspirin] * size, len(aspirin) + 2)
     shapes = np.pad(aspirin.shapes, ((0, 0), (0, 2), (0, 0)))
     turn = np.linalg.qr(GENERATOR(1).standard_normal((3, 3)))[0].astype(np.float32)
@@ -107,6 +115,20 @@ def test_the_noise_that_is_told_turns_with_the_shape(aspirin: Molecule, mirrored
     assert plain.abs().max() > 1e-3
     assert (plain[:, -2:] == 0).all()
     np.testing.assert_allclose(plain.sum(1), 0, atol=1e-5)
+
+
+def test_room_for_larger_molecules_changes_nothing(aspirin: Molecule) -> None:
+    torch.manual_seed(0)
+    network, levels = Denoiser(16, 2), torch.linspace(0.1, 1, len(aspirin.shapes))
+    for held in network.springs.parameters():
+        torch.nn.init.normal_(held, std=0.1)  # where a fit begins they are 0
+    found = []
+    for more in (0, 5):
+        graphs = Graphs.of([aspirin] * len(aspirin.shapes), len(aspirin) + more)
+        shapes = torch.from_numpy(np.pad(aspirin.shapes, ((0, 0), (0, more), (0, 0))))
+        with torch.no_grad():
+            found.append(network.noise(graphs, shapes, levels)[:, : len(aspirin)].numpy())
+    np.testing.assert_allclose(*found, atol=1e-5)
 
 
 # -- the test-bed

@@ -31,7 +31,11 @@ LEVELS = 200
 """Levels of noise, of which one is drawn in training."""
 REACH = 6.0
 """No atom is farther from the middle, in the network's units: at the highest levels a little error goes a long way."""
+SHARPEST = 0.03
+"""Below so much noise springs pull no harder."""
 AT_ONCE = 128
+FEATURES = BONDS + 1 + FAR + 1
+"""What is known of two atoms: which bond is between them, and how many bonds."""
 
 
 class Shape(Fit, Protocol):
@@ -59,7 +63,7 @@ class Graphs:
     @classmethod
     def of(cls, molecules: Sequence[Molecule], atoms: int) -> Graphs:
         nodes = torch.zeros(len(molecules), atoms, len(ELEMENTS) + 1)
-        edges = torch.zeros(len(molecules), atoms, atoms, BONDS + 1 + FAR + 1)
+        edges = torch.zeros(len(molecules), atoms, atoms, FEATURES)
         there = torch.zeros(len(molecules), atoms)
         for number, molecule in enumerate(molecules):
             size = len(molecule)
@@ -81,35 +85,74 @@ class Graphs:
         return Graphs(self.nodes[rows], self.edges[rows], self.there[rows])
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """Any two atoms of a molecule, in both orders, for many molecules at once.
+
+    Attributes:
+        molecule: which molecule it is, (pairs,).
+        first, second: the rows of the two among all atoms, (pairs,).
+        edges: their bond and how far they are, (pairs, features).
+        share: one part in as many as the molecule has atoms, (pairs, 1).
+    """
+
+    molecule: Tensor
+    first: Tensor
+    second: Tensor
+    edges: Tensor
+    share: Tensor
+
+    @classmethod
+    def of(cls, graphs: Graphs) -> _Pairs:
+        atoms = graphs.there.shape[1]
+        both = graphs.there[:, :, None] * graphs.there[:, None] * (1 - torch.eye(atoms, device=graphs.there.device))
+        molecule, one, other = both.nonzero(as_tuple=True)
+        share = 1 / graphs.there.sum(1)[molecule, None]
+        return cls(
+            molecule, molecule * atoms + one, molecule * atoms + other, graphs.edges[molecule, one, other], share
+        )
+
+    def lines(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """From the second atom to the first, (pairs, 3), and how long that is, (pairs, 1); places are (atoms, 3)."""
+        lines = places.index_select(0, self.first) - places.index_select(0, self.second)
+        return lines, (lines**2).sum(1, keepdim=True).clamp(min=1e-8).sqrt()
+
+
 class _Layer(nn.Module):
     """Atoms tell each other what they are and how far they are, and move along the lines between them."""
 
-    def __init__(self, width: int, features: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.tell = nn.Sequential(
-            nn.Linear(2 * width + features + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
-        )
-        self.move = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1, bias=False))
+        # One layer on all that a pair is, in three parts, so that what an atom is, is multiplied once.
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.between = nn.Linear(FEATURES + 1, width, bias=False)
+        self.tell = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.move = nn.Linear(width, 1, bias=False)
         self.hear = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
 
-    def forward(self, known: Tensor, places: Tensor, edges: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        lines = places[:, :, None] - places[:, None]  # (molecules, atoms, atoms, 3)
-        squares = (lines**2).sum(3, keepdim=True)
-        size = known.shape[1]
-        ends = known[:, :, None].expand(-1, -1, size, -1), known[:, None].expand(-1, size, -1, -1)
-        told = self.tell(torch.cat([*ends, edges, squares], dim=3)) * pairs
-        steps = lines / (squares.clamp(min=1e-8).sqrt() + 1) * self.move(told) * pairs
-        places = places + steps.sum(2) / size
-        return known + self.hear(torch.cat([known, told.sum(2) / size], dim=2)), places
+    def forward(self, known: Tensor, places: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor, Tensor]:
+        lines, far = pairs.lines(places)
+        atoms = self.first(known).index_select(0, pairs.first) + self.second(known).index_select(0, pairs.second)
+        told = self.tell(atoms + self.between(torch.cat([pairs.edges, far**2], dim=1)))
+        places = places.index_add(0, pairs.first, lines / (far + 1) * self.move(told) * pairs.share)
+        heard = torch.zeros_like(known).index_add(0, pairs.first, told * pairs.share)
+        return known + self.hear(torch.cat([known, heard], dim=1)), places, told
 
 
 class Denoiser(nn.Module):
-    """Tells the noise in the shapes of molecules."""
+    """Tells the noise in the shapes of molecules: how layers move atoms, and springs between any two of them.
+
+    A spring has a length and a strength that the layers tell, and pulls the harder, the less noise there is: near a
+    shape whose distances vary little, that is what noise looks like.
+    """
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
         self.begin = nn.Linear(len(ELEMENTS) + 2, width)
-        self.layers = nn.ModuleList(_Layer(width, BONDS + 1 + FAR + 1) for _ in range(layers))
+        self.layers = nn.ModuleList(_Layer(width) for _ in range(layers))
+        self.springs = nn.Linear(width + FEATURES, 2)
+        for held in self.springs.parameters():
+            nn.init.zeros_(held)
 
     @property
     def place(self) -> torch.device:
@@ -120,12 +163,16 @@ class Denoiser(nn.Module):
         """The noise in places (molecules, atoms, 3) at levels from 0 to 1, (molecules,)."""
         there = graphs.there[:, :, None]
         level = levels[:, None, None].expand(*there.shape[:2], 1)
-        known = self.begin(torch.cat([graphs.nodes, level], dim=2))
-        pairs = (there * there.transpose(1, 2) * (1 - torch.eye(there.shape[1], device=there.device)))[..., None]
-        moved = places
+        pairs = _Pairs.of(graphs)
+        known = self.begin(torch.cat([graphs.nodes, level], dim=2)).flatten(0, 1)
+        flat = moved = places.flatten(0, 1)
         for layer in self.layers:
-            known, moved = layer(known, moved, graphs.edges, pairs)
-        return _centred((moved - places) * there, there)
+            known, moved, told = layer(known, moved, pairs)
+        lines, far = pairs.lines(flat)
+        strength, longer = self.springs(torch.cat([told, pairs.edges], dim=1)).split(1, dim=1)
+        sharp = 1 / (1 - _kept(levels)).sqrt().clamp(min=SHARPEST)[pairs.molecule, None]
+        moved = moved.index_add(0, pairs.first, lines / far * strength * (far - 1 - longer) * sharp)
+        return _centred((moved - flat).view_as(places) * there, there)
 
     def losses(self, graphs: Graphs, places: Tensor) -> Tensor:
         """The mean square error of the noise that is told, of each molecule, at a level that is drawn, (molecules,)."""

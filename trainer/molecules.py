@@ -22,7 +22,7 @@ BONDS = 4
 """Kinds of bonds: single, double, triple, aromatic."""
 FAR = 4
 """Bonds between two atoms from which on they are just far from each other."""
-_TRIES = 5
+_TRIES = 50
 Points = NDArray[np.float32]
 
 
@@ -138,7 +138,7 @@ def _molecule(smiles: str, name: str, conformers: int) -> Molecule:
             raise BadMolecule(smiles, "is in several parts")
         whole = Chem.AddHs(plain)
         settings = rdDistGeom.ETKDGv3()
-        settings.randomSeed, settings.maxIterations = 0, _TRIES
+        settings.randomSeed, settings.maxIterations = 1, _TRIES
         if len(rdDistGeom.EmbedMultipleConfs(whole, conformers, settings)) < conformers:
             raise BadMolecule(smiles, f"has no {conformers} conformers that can be found")
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(whole):

@@ -73,10 +73,10 @@ class Diffusion(TestBed):
     molecules: int | None = Field(default=None, ge=2)
     conformers: int = Field(default=20, ge=1, le=1000)
     width: int = Field(default=64, ge=1, le=1024)
-    layers: int = Field(default=4, ge=1, le=32)
-    epochs: int = Field(default=100, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1, allow_inf_nan=False)
+    layers: int = Field(default=2, ge=1, le=32)
+    epochs: int = Field(default=40, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0, le=1, allow_inf_nan=False)
     denoising: int = Field(default=50, ge=1, le=1000)
     device: Device = "cpu"
 
