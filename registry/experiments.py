@@ -12,13 +12,21 @@ from registry.lineage import find_manifest
 from registry.store import Store
 
 
-def measure(store: Store, digest: bytes, name: str, spec: Mapping[str, Any], measured: pa.Table) -> int:
+def measure(
+    store: Store,
+    digest: bytes,
+    name: str,
+    spec: Mapping[str, Any],
+    measured: pa.Table,
+    pictures: pa.Table | None = None,
+) -> int:
     """Keep what an experiment measured, as one batch; what is known already is no news.
 
     Args:
         digest: of the experiment (32 bytes).
         spec: all that the experiment is, as plain JSON.
         measured: arm, repeat, generation, metric, value; NaN where a model had died.
+        pictures: arm, repeat, generation, svg: what its models wrote, to look at.
     Returns:
         How many measurements were new.
     """
@@ -30,6 +38,9 @@ def measure(store: Store, digest: bytes, name: str, spec: Mapping[str, Any], mea
             experiment_id = store.ask_value("experiment_id", digest=digest.hex())
         with store.lend(measured=measured):
             added: int = store.ask_value("insert_measurements", experiment_id=experiment_id, batch_id=batch.batch_id)
+        if pictures:
+            with store.lend(pictured=pictures):
+                store.run("insert_pictures", experiment_id=experiment_id, batch_id=batch.batch_id)
         if not added:
             batch.abandon()
     return added
@@ -43,6 +54,11 @@ def measured_repeats(store: Store, digest: bytes) -> dict[tuple[str, int], int]:
 def measurements(store: Store, digest: bytes) -> pa.Table:
     """All that an experiment measured: arm, generation, repeat, metric, value, in this order."""
     return store.ask_table("measurements", digest=digest.hex())
+
+
+def pictures(store: Store, digest: bytes) -> pa.Table:
+    """What the models of an experiment wrote, to look at: arm, generation, repeat, svg, in this order."""
+    return store.ask_table("pictures", digest=digest.hex())
 
 
 def find_experiment(store: Store, wanted: str) -> dict[str, Any]:

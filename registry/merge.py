@@ -35,6 +35,7 @@ STAGED = (
     "annotation",
     "holdout",
     "measurement",
+    "picture",
     "detection",
     "attribution",
 )
@@ -272,7 +273,7 @@ class _Act:
         self.store.run("merge_manifests")
         self.store.run("merge_mix_compositions")
         self.store.run("merge_handed_out", **self.act)
-        for step in ("merge_experiments", "merge_measurements"):
+        for step in ("merge_experiments", "merge_measurements", "merge_pictures"):
             self.store.run(step, **self.act)
 
     def _take_watermarks(self) -> None:

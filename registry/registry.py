@@ -326,9 +326,16 @@ class Registry(Store):
 
     # -- experiments
 
-    def measure(self, digest: bytes, name: str, spec: Mapping[str, Any], measured: pa.Table) -> int:
+    def measure(
+        self,
+        digest: bytes,
+        name: str,
+        spec: Mapping[str, Any],
+        measured: pa.Table,
+        pictures: pa.Table | None = None,
+    ) -> int:
         """Keep what an experiment measured; see `registry.experiments.measure`."""
-        return experiments.measure(self, digest, name, spec, measured)
+        return experiments.measure(self, digest, name, spec, measured, pictures)
 
     def measured_repeats(self, digest: bytes) -> dict[tuple[str, int], int]:
         """The last generation kept of each arm and repeat; see `registry.experiments.measured_repeats`."""
@@ -337,6 +344,10 @@ class Registry(Store):
     def measurements(self, digest: bytes) -> pa.Table:
         """All that an experiment measured; see `registry.experiments.measurements`."""
         return experiments.measurements(self, digest)
+
+    def pictures(self, digest: bytes) -> pa.Table:
+        """What the models of an experiment wrote, to look at; see `registry.experiments.pictures`."""
+        return experiments.pictures(self, digest)
 
     def find_experiment(self, wanted: str) -> dict[str, Any]:
         """The digest, name and spec of an experiment; see `registry.experiments.find_experiment`."""

@@ -64,6 +64,7 @@ TABLES = {
     "mix_parent": "Models whose texts documents of a mix were made of.",
     "model": "Models; a foreign one is known by name or digest alone.",
     "near_holdout": "Texts that are near to a held-out one, and kept out like it.",
+    "picture": "What models of experiments wrote, to look at, as SVG.",
     "run": "Acts of training, generating or editing with a model.",
     "setting": "Named values, the registry's id among them.",
     "source": "Where texts came from.",

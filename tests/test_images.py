@@ -17,10 +17,11 @@ torch = pytest.importorskip("torch", reason="needs corpus-provenance[images]")
 Image = pytest.importorskip("PIL.Image", reason="needs corpus-provenance[images]")
 
 from provenance.errors import ProvError  # noqa: E402
+from registry import Registry  # noqa: E402
 from trainer import extras  # noqa: E402
 from trainer.experiment import Experiment  # noqa: E402
 from trainer.images import BadImages, Images, digits, read_images  # noqa: E402
-from trainer.keeping import InFile, read_results  # noqa: E402
+from trainer.keeping import InFile, InRegistry, read_results  # noqa: E402
 from trainer.pictures import ACROSS, grid  # noqa: E402
 from trainer.report import report, write_svg  # noqa: E402
 from trainer.simulate import simulate  # noqa: E402
@@ -107,6 +108,7 @@ def test_the_digits_are_there_without_a_file() -> None:
         (idx(np.zeros((0, 4, 4), np.uint8)), "there are none"),
         (gzip.compress(idx(np.zeros((2, 4, 4), np.uint8)))[:-9], "."),
     ],
+    ids=["empty", "not bytes", "cut", "too long", "not square", "none", "cut gzip"],
 )
 def test_a_broken_file_is_one_line_that_names_it(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "some").write_bytes(content)
@@ -218,11 +220,27 @@ def test_images_are_held_by_what_they_are() -> None:
     assert Images(np.zeros((2, 4, 4), np.float32), np.array([0, 4])).classes == 5
 
 
+WRITTEN = Experiment.of_grid(
+    {"testbed": {"name": "vae", "epochs": 1, "width": 2}, "schedule": ["replace", "accumulate"]}
+    | {"generations": 2, "size": 30, "repeats": 2}
+)
+"""Two arms whose models write pictures."""
+
+
+def test_a_registry_keeps_what_models_wrote_as_a_file_does(tmp_path: Path) -> None:
+    in_file = simulate(WRITTEN, InFile(tmp_path / "out.parquet", WRITTEN))
+    with Registry.create(tmp_path / "r.prov") as held:
+        simulate(WRITTEN, InRegistry(held, WRITTEN), held, only="replace")
+        in_registry = simulate(WRITTEN, InRegistry(held, WRITTEN), held)
+        assert len(in_registry.pictures) == 4
+        assert list(in_registry.pictures) == list(in_file.pictures)
+        assert held.verify().holds
+        assert list(InRegistry(held, WRITTEN).close().pictures) == list(in_file.pictures)
+
+
 def test_a_report_shows_what_the_models_of_each_generation_wrote(tmp_path: Path) -> None:
-    spec = {"testbed": {"name": "vae", "epochs": 1, "width": 2}, "schedule": ["replace", "accumulate"]}
-    experiment = Experiment.of_grid(spec | {"generations": 2, "size": 30, "repeats": 2})
-    simulate(experiment, InFile(tmp_path / "out.parquet", experiment), only="replace")
-    results = simulate(experiment, InFile(tmp_path / "out.parquet", experiment))
+    simulate(WRITTEN, InFile(tmp_path / "out.parquet", WRITTEN), only="replace")
+    results = simulate(WRITTEN, InFile(tmp_path / "out.parquet", WRITTEN))
     kept = read_results(tmp_path / "out.parquet")
     assert list(kept.pictures) == list(results.pictures)
     shown = [(picture.arm, picture.generation, picture.repeat) for picture in kept.pictures]

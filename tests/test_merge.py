@@ -154,6 +154,7 @@ KNOWN = {
     "measurement": """
         SELECT hex(digest), name, spec, arm, repeat, generation, metric, value
         FROM measurement JOIN experiment USING (experiment_id)""",
+    "picture": "SELECT hex(digest), arm, repeat, generation, svg FROM picture JOIN experiment USING (experiment_id)",
     "watermark_key": "SELECT key_id, scheme, parameters, hex(tokenizer_digest) FROM watermark_key",
     "detection": """
         SELECT hex(digest), key_id, scored, score, z, p, first_char, last_char

@@ -132,7 +132,7 @@ def test_a_migrated_registry_works_on(old: Path) -> None:
 
 def test_a_dry_run_and_a_registry_of_today_change_nothing(old: Path) -> None:
     before = old.read_bytes()
-    assert migrate(old, dry_run=True).steps == ["trust", "experiments", "fingerprints", "watermarks"]
+    assert migrate(old, dry_run=True).steps == ["trust", "experiments", "fingerprints", "watermarks", "pictures"]
     assert old.read_bytes() == before
     assert [path.name for path in old.parent.iterdir()] == ["r.prov"]
     migrate(old)
@@ -159,7 +159,7 @@ def test_too_little_disk_is_told_before_anything_is_done(old: Path, monkeypatch:
 
 def test_a_copy_that_a_killed_run_made_is_gone_on_with(old: Path) -> None:
     shutil.copy(old, old.with_name("r.schema-1.prov"))
-    assert migrate(old).steps == ["trust", "experiments", "fingerprints", "watermarks"]
+    assert migrate(old).steps == ["trust", "experiments", "fingerprints", "watermarks", "pictures"]
 
 
 @pytest.mark.parametrize(

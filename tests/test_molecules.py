@@ -128,7 +128,7 @@ def test_room_for_larger_molecules_changes_nothing(aspirin: Molecule) -> None:
         shapes = torch.from_numpy(np.pad(aspirin.shapes, ((0, 0), (0, more), (0, 0))))
         with torch.no_grad():
             found.append(network.noise(graphs, shapes, levels)[:, : len(aspirin)].numpy())
-    np.testing.assert_allclose(*found, atol=1e-5)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
 # -- the test-bed

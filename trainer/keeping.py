@@ -17,7 +17,7 @@ from registry.copying import replacing, translated
 from registry.registry import Registry
 from trainer.experiment import Cell, Experiment
 from trainer.plan import learns_from, rows
-from trainer.results import MEASUREMENT, ORDER, Found, Picture, Results
+from trainer.results import MEASUREMENT, ORDER, PICTURE, Found, Picture, Results
 
 
 class Keeper(Protocol):
@@ -130,7 +130,7 @@ def read_results(path: Path) -> Results:
 
 
 class InRegistry:
-    """The tables of a registry; they have no place for pictures, which are in files of results alone."""
+    """The tables of a registry."""
 
     def __init__(self, held: Registry, experiment: Experiment) -> None:
         self.held, self.experiment = held, experiment
@@ -139,11 +139,13 @@ class InRegistry:
         return self.held.measured_repeats(self.experiment.digest)
 
     def put(self, cell: Cell, found: Found) -> None:
-        self.held.measure(
-            self.experiment.digest, self.experiment.name, self.experiment.model_dump(mode="json"), found.measurements
-        )
+        drawn = pa.Table.from_pylist([picture._asdict() for picture in found.pictures], PICTURE)
+        spec = self.experiment.model_dump(mode="json")
+        self.held.measure(self.experiment.digest, self.experiment.name, spec, found.measurements, drawn)
 
     def close(self) -> Results:
         return Results(
-            told(self.experiment, self.held), self.held.measurements(self.experiment.digest).cast(MEASUREMENT)
+            told(self.experiment, self.held),
+            self.held.measurements(self.experiment.digest).cast(MEASUREMENT),
+            [Picture(**row) for row in self.held.pictures(self.experiment.digest).to_pylist()],
         )

@@ -21,6 +21,9 @@ MEASUREMENT = pa.schema(
 )
 """A row a measurement; NaN where a model had died: a recorded fact."""
 
+PICTURE = pa.schema([*list(MEASUREMENT)[:3], ("svg", pa.string())])
+"""A row a picture of what the model of a generation writes."""
+
 ORDER = [(name, "ascending") for name in ("arm", "generation", "repeat", "metric")]
 """How the rows of results are sorted."""
 

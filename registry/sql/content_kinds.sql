@@ -37,6 +37,8 @@ FROM (
     UNION ALL
     (SELECT 'near_holdout' AS kind FROM near_holdout WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
+    (SELECT 'picture' AS kind FROM picture WHERE batch_id BETWEEN $first AND $last LIMIT 1)
+    UNION ALL
     (SELECT 'run' AS kind FROM run WHERE batch_id BETWEEN $first AND $last LIMIT 1)
     UNION ALL
     (SELECT 'source' AS kind FROM source WHERE batch_id BETWEEN $first AND $last LIMIT 1)

@@ -7,6 +7,7 @@ DROP TABLE IF EXISTS their_length;
 DROP TABLE IF EXISTS their_annotation;
 DROP TABLE IF EXISTS their_holdout;
 DROP TABLE IF EXISTS their_measurement;
+DROP TABLE IF EXISTS their_picture;
 DROP TABLE IF EXISTS their_detection;
 DROP TABLE IF EXISTS their_attribution;
 DROP TABLE IF EXISTS their_mix_document;

@@ -93,6 +93,11 @@ WITH reference AS (
     SELECT 'measurement.experiment_id', experiment_id, 'experiment' FROM measurement
     WHERE experiment_id NOT IN (SELECT experiment_id FROM experiment)
     UNION ALL
+    SELECT 'picture.batch_id', batch_id, 'batch' FROM picture WHERE batch_id NOT IN (SELECT batch_id FROM batch)
+    UNION ALL
+    SELECT 'picture.experiment_id', experiment_id, 'experiment' FROM picture
+    WHERE experiment_id NOT IN (SELECT experiment_id FROM experiment)
+    UNION ALL
     SELECT 'watermark_key.batch_id', batch_id, 'batch' FROM watermark_key WHERE batch_id NOT IN (SELECT batch_id FROM batch)
     UNION ALL
     SELECT 'detection.document_id', document_id, 'document' FROM detection WHERE document_id NOT IN (SELECT document_id FROM document)

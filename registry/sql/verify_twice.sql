@@ -58,6 +58,11 @@ WITH twice AS (
     GROUP BY experiment_id, arm, repeat, generation, metric
     HAVING count(*) > 1
     UNION ALL
+    SELECT 'picture', arm || ', ' || repeat || ', ' || generation
+    FROM picture
+    GROUP BY experiment_id, arm, repeat, generation
+    HAVING count(*) > 1
+    UNION ALL
     SELECT 'watermark_key.key_id', key_id FROM watermark_key GROUP BY key_id HAVING count(*) > 1
     UNION ALL
     SELECT 'detection', document_id || ', ' || key_id FROM detection GROUP BY document_id, key_id, batch_id HAVING count(*) > 1
