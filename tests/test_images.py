@@ -22,7 +22,7 @@ from trainer import extras  # noqa: E402
 from trainer.experiment import Experiment  # noqa: E402
 from trainer.images import BadImages, Images, digits, read_images  # noqa: E402
 from trainer.keeping import InFile, InRegistry, read_results  # noqa: E402
-from trainer.pictures import ACROSS, grid  # noqa: E402
+from trainer.pictures import ACROSS, SIDE, grid  # noqa: E402
 from trainer.report import report, write_svg  # noqa: E402
 from trainer.simulate import simulate  # noqa: E402
 from trainer.testbed import make_testbed  # noqa: E402
@@ -104,11 +104,12 @@ def test_the_digits_are_there_without_a_file() -> None:
         (b"\0\0\x0d\3" + bytes(12), "no IDX file of bytes"),
         (idx(np.zeros((2, 4, 4), np.uint8))[:-1], "breaks off"),
         (idx(np.zeros((2, 4, 4), np.uint8)) + b"x", "goes on after its end"),
-        (idx(np.zeros((2, 4, 5), np.uint8)), "4 x 5 pixels"),
+        (idx(np.zeros((2, 4, 5), np.uint8)), "5 x 4 pixels; squares are wanted: give side="),
         (idx(np.zeros((0, 4, 4), np.uint8)), "there are none"),
-        (gzip.compress(idx(np.zeros((2, 4, 4), np.uint8)))[:-9], "."),
+        (idx(np.zeros((5, 0, 0), np.uint8)), "there are none"),
+        (gzip.compress(idx(np.zeros((2, 4, 4), np.uint8)))[:-9], "ended before|breaks off"),
     ],
-    ids=["empty", "not bytes", "cut", "too long", "not square", "none", "cut gzip"],
+    ids=["empty", "not bytes", "cut", "too long", "not square", "none", "no pixels", "cut gzip"],
 )
 def test_a_broken_file_is_one_line_that_names_it(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "some").write_bytes(content)
@@ -151,6 +152,35 @@ def test_images_whose_width_cannot_be_halved_twice_are_refused(tmp_path: Path) -
     (tmp_path / "some").write_bytes(idx(np.zeros((9, 10, 10), np.uint8)))
     with pytest.raises(ProvError, match="10 pixels wide, a multiple of 4 is wanted: give side=8"):
         Vae(data=tmp_path / "some").real(2, 1, GENERATOR(0))
+    assert Vae(data=tmp_path / "some", side=8).real(2, 1, GENERATOR(0)).shape == (1, 2, 8, 8)
+    assert Vae(side=16).real(2, 1, GENERATOR(0)).shape == (1, 2, 16, 16)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_shades_of_more_than_8_bits_are_refused(tmp_path: Path, kind: type) -> None:
+    """Their range is not known: as they stand they would all be white, or black."""
+    Image.fromarray(np.arange(64).reshape(8, 8).astype(kind)).save(tmp_path / "deep.tiff")
+    with pytest.raises(BadImages, match=r"deep\.tiff: its shades have more than 8 bits"):
+        read_images(tmp_path)
+
+
+def test_what_is_transparent_is_seen_on_white(tmp_path: Path) -> None:
+    ink = np.zeros((8, 8, 4), np.uint8)
+    ink[2:4, :, 3] = 255  # black, and all else transparent
+    Image.fromarray(ink).save(tmp_path / "ink.png")
+    (image,) = read_images(tmp_path).pixels
+    assert (image[2:4] == 0).all()
+    assert (image[4:] == 1).all()
+
+
+def test_labels_are_found_packed_or_not(tmp_path: Path) -> None:
+    path = mnist(tmp_path)
+    labels = tmp_path / "train-labels-idx1-ubyte"
+    wanted = read_images(path).labels
+    labels.with_name(f"{labels.name}.gz").write_bytes(gzip.compress(labels.read_bytes()))
+    labels.unlink()
+    assert wanted is not None
+    np.testing.assert_array_equal(read_images(path).labels, wanted)
 
 
 # -- the test-bed
@@ -158,9 +188,9 @@ def test_images_whose_width_cannot_be_halved_twice_are_refused(tmp_path: Path) -
 
 def test_no_model_learns_from_what_is_held_out() -> None:
     bed = Vae()
-    drawn = bed.real(1438, 1, GENERATOR(0))[0]
-    held = {image.tobytes() for image in digits().pixels} - {image.tobytes() for image in drawn}
-    assert len(held) == 1797 - 1438
+    drawn, held = ({image.tobytes() for image in part} for part in (bed.real(1438, 1, GENERATOR(0))[0], bed._held_out))
+    assert (len(drawn), len(held)) == (1438, 1797 - 1438)
+    assert not drawn & held
     with pytest.raises(ProvError, match="1,439 images, there are 1,438 that are not held out"):
         bed.real(1439, 1, GENERATOR(0))
 
@@ -186,6 +216,17 @@ def test_what_weighs_nothing_is_not_learnt_from() -> None:
     weights = np.repeat([1 / 200, 0.0], 200)
     blind, weighed = (bed.fit(samples, held, None, GENERATOR(1)) for held in (None, weights))
     assert bed.sample(weighed, 300, GENERATOR(2)).mean() > 1.3 * bed.sample(blind, 300, GENERATOR(2)).mean()
+
+
+def test_classes_that_no_image_has_are_not_covered(tmp_path: Path) -> None:
+    """Labels that begin at 1, as those of letters do."""
+    path = mnist(tmp_path, 30)
+    labels = tmp_path / "train-labels-idx1-ubyte"
+    labels.write_bytes(idx(1 + np.arange(30, dtype=np.uint8) % 3))
+    bed = Vae(data=path, epochs=1)
+    samples = bed.real(20, 1, GENERATOR(0))
+    found = bed.measure(bed.fit(samples, None, None, GENERATOR(1)), samples)["coverage"][0]
+    assert found in (pytest.approx(1 / 3), pytest.approx(2 / 3), 1)
 
 
 def test_images_without_labels_have_no_classes_to_cover(tmp_path: Path) -> None:
@@ -250,6 +291,13 @@ def test_a_report_shows_what_the_models_of_each_generation_wrote(tmp_path: Path)
     assert 'alt="replace, generation 2"' in page
     names = {path.name for path in write_svg(kept, tmp_path / "charts")}
     assert {"elbo.svg", "replace-generation-2.svg"} <= names
+
+
+def test_a_grid_of_large_images_is_no_larger_than_it_is_shown() -> None:
+    drawn = grid(GENERATOR(0).random((ACROSS**2, 128, 128)).astype(np.float32))
+    (content,) = re.findall(r'base64,([^"]+)', drawn)
+    assert Image.open(BytesIO(b64decode(content))).size == (SIDE, SIDE)
+    assert len(drawn) < 150_000
 
 
 def test_a_grid_shows_each_image_in_its_place() -> None:

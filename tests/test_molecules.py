@@ -9,8 +9,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs corpus-provenance[molecules]")
 pytest.importorskip("rdkit", reason="needs corpus-provenance[molecules]")
 
+from torch import Tensor  # noqa: E402
+
 from provenance.errors import ProvError  # noqa: E402
-from trainer.denoiser import Denoiser, Graphs  # noqa: E402
+from trainer.denoiser import SCALE, Denoiser, Graphs, _kept  # noqa: E402
 from trainer.experiment import Experiment  # noqa: E402
 from trainer.molecules import BadMolecule, Molecule, Points, drawing, read_molecules  # noqa: E402
 from trainer.testbeds.diffusion import Diffusion  # noqa: E402
@@ -62,17 +64,25 @@ def test_all_molecules_that_come_with_it_are_small_and_have_shapes() -> None:
 
 @pytest.mark.parametrize(
     ("smiles", "words"),
-    [("nonsense", "none that RDKit understands"), ("C.C", "several parts"), ("[Fe]", "does not know|conformers")],
+    [
+        ("nonsense", "none that RDKit understands"),
+        ("CCO.CCO", "several parts"),
+        ("C[Fe]C", "does not know|conformers"),
+        ("CO", "fewer than 3 atoms"),
+        ("OCC", "is ethanol once more"),
+        ("CN(C)(C)->O", "not single, double, triple or aromatic"),
+        ("C" * 30, "from its middle, 10 at most"),
+    ],
 )
 def test_what_has_no_shape_is_told_or_counted(tmp_path: Path, smiles: str, words: str) -> None:
     path = tmp_path / "some.smi"
-    path.write_text(f"CCO ethanol\n\n{smiles} other\nCCN\n")
+    path.write_text(f"CCO ethanol\n\n{smiles} other\nCCNC\n")
     with pytest.raises(BadMolecule, match=words) as refused:
         read_molecules(path, 2)
     assert "skip_bad=true" in str(refused.value)
     assert "\n" not in str(refused.value)
     known = read_molecules(path, 2, skip_bad=True)
-    assert ([molecule.name for molecule in known.held], len(known.refused)) == (["ethanol", "CCN"], 1)
+    assert ([molecule.name for molecule in known.held], len(known.refused)) == (["ethanol", "CCNC"], 1)
     bed = Diffusion(smiles=path, skip_bad=True, conformers=2, epochs=1, width=4, layers=1, denoising=2)
     samples = bed.real(2, 1, GENERATOR(0))
     assert bed.measure(bed.fit(samples, None, None, GENERATOR(0)), samples)["refused"] == 1
@@ -136,12 +146,66 @@ def test_room_for_larger_molecules_changes_nothing(aspirin: Molecule) -> None:
 
 def test_no_model_learns_from_molecules_that_are_held_out() -> None:
     bed = Diffusion(**SMALL)
-    numbers = set(bed.real(25, 1, GENERATOR(0))[0, :, 0, 0].astype(int).tolist())
-    assert len(numbers) == 5
+    samples = bed.real(25, 1, GENERATOR(0))
+    model = bed.model_copy(update={"epochs": 1}).fit(samples, None, None, GENERATOR(0))
+    for held in (samples, bed.sample(model, 60, GENERATOR(0))):
+        numbers = set(held[0, :, 0, 0].astype(int).tolist())
+        assert len(numbers) == 5
+        assert not numbers & set(bed._held_out)
     with pytest.raises(ProvError, match="26 conformers, there are 25"):
         bed.real(26, 1, GENERATOR(0))
     with pytest.raises(ProvError, match="2 or more are wanted"):
         Diffusion(smiles=None, molecules=2).model_copy(update={"molecules": 1}).real(1, 1, GENERATOR(0))
+
+
+class Oracle(Denoiser):
+    """Knows the shape, so that it tells all noise."""
+
+    shape: Tensor
+
+    def noise(self, graphs: Graphs, places: Tensor, levels: Tensor) -> Tensor:
+        kept = _kept(levels)[:, None, None]
+        return (places - kept.sqrt() * self.shape) / (1 - kept).sqrt()
+
+
+@pytest.mark.parametrize("steps", [1, 10, 50])
+def test_where_all_noise_is_told_none_is_left_in_what_is_written(aspirin: Molecule, steps: int) -> None:
+    oracle = Oracle(4, 1)
+    oracle.shape = torch.from_numpy(aspirin.shapes[0]) / SCALE
+    written = oracle.write(Graphs.of([aspirin] * 3, len(aspirin)), steps, 0)
+    np.testing.assert_allclose(written, np.broadcast_to(aspirin.shapes[0], written.shape), atol=1e-3)
+
+
+def test_a_model_that_tells_no_noise_loses_1(aspirin: Molecule) -> None:
+    silent = Denoiser(4, 1)
+    for held in silent.parameters():
+        torch.nn.init.zeros_(held)
+    shapes = np.repeat(aspirin.shapes, 50, axis=0)
+    assert silent.loss(Graphs.of([aspirin] * len(shapes), len(aspirin)), shapes) == pytest.approx(1, abs=0.03)
+
+
+def test_what_is_written_is_held_against_conformers_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All conformers twice; one of them alone, which forgets and does not distort; all of them stretched."""
+    bed = Diffusion(**SMALL)
+    samples = bed.real(25, 1, GENERATOR(0))
+    model = bed.model_copy(update={"epochs": 1}).fit(samples, None, None, GENERATOR(0))
+    (held,) = bed._held_out
+    shapes = bed._padded(bed.known.held[held])
+    found = {}
+    for name, written in {
+        "all": np.concatenate([shapes, shapes]),
+        "one": np.repeat(shapes[:1], 10, axis=0),
+        "stretched": 1.5 * np.concatenate([shapes, shapes]),
+    }.items():
+        monkeypatch.setattr(Diffusion, "_write", lambda *_, written=written: turned(written, 3))
+        found[name] = {metric: float(value[0]) for metric, value in bed.measure(model, samples).items()}
+    sure = {"coverage": 1, "matching": 0, "coverage_precision": 1, "matching_precision": 0, "bond_validity": 1}
+    assert {metric: found["all"][metric] for metric in sure} == pytest.approx(sure, abs=2e-3)
+    assert found["one"]["matching"] > 0.05
+    assert found["one"]["matching_precision"] == pytest.approx(0, abs=2e-3)
+    assert found["one"]["bond_validity"] == 1
+    assert found["stretched"]["matching"] > 0.5
+    assert found["stretched"]["bond_validity"] == 0
 
 
 def test_a_model_that_learnt_tells_noise_and_writes_shapes_of_the_molecules_it_is_asked() -> None:

@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +18,7 @@ from provenance.errors import ProvError
 from trainer.charts import Spec
 from trainer.metrics.histogram import shares
 from trainer.report import NothingMeasured, ReportMissing, report, write_data, write_svg
-from trainer.results import MEASUREMENT, Results, measured_rows
+from trainer.results import MEASUREMENT, Picture, Results, measured_rows
 
 pytest.importorskip("altair", reason="a report wants altair: pip install 'corpus-provenance[report]'")
 pytest.importorskip("vl_convert", reason="a report wants vl_convert: pip install 'corpus-provenance[report]'")
@@ -271,6 +272,12 @@ def test_each_metric_has_an_svg_of_its_own_that_shows_its_marks(results: Results
 def test_metrics_whose_names_would_be_one_file_have_two(tmp_path: Path) -> None:
     results = made({"arm": {"a/b": [[1.0, 2.0]], "a b": [[1.0, 2.0]], "A-B": [[1.0, 2.0]]}})
     assert sorted(path.name for path in write_svg(results, tmp_path)) == ["A-B.svg", "a-b-2.svg", "a-b-3.svg"]
+
+
+def test_pictures_whose_names_would_be_one_file_have_two(results: Results, tmp_path: Path) -> None:
+    drawn = [Picture(arm, 1, 0, f"<svg>{arm}</svg>") for arm in ("a b", "a-b")]
+    paths = write_svg(replace(results, pictures=drawn), tmp_path)[-2:]
+    assert [path.read_text() for path in paths] == ["<svg>a b</svg>", "<svg>a-b</svg>"]
 
 
 def test_data_have_a_row_a_measurement_and_are_read_back_as_they_were(results: Results, tmp_path: Path) -> None:

@@ -21,11 +21,13 @@ from provenance.keyring import Key, Keyring, Secret
 from provenance.origin import Origin
 from provenance.watermark import find_scheme
 from registry import Declared, Registry
+from registry.copying import replacing
 from trainer.curation import Oracle, RanDry
 from trainer.experiment import Experiment
 from trainer.keeping import InFile, InRegistry, read_results
 from trainer.plan import plan
 from trainer.registry_pool import RegistryPool
+from trainer.results import MEASUREMENT, Picture, Results
 from trainer.schedule import make_schedule
 from trainer.simulate import simulate
 from trainer.testbeds.language import Language
@@ -568,6 +570,15 @@ def test_bad_input_is_a_line(tmp_path: Path, arguments: tuple[str, ...], words: 
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_many_pictures_are_read_back(tmp_path: Path) -> None:
+    """Parquet's readers refuse metadata of more than 100 MB where nobody says otherwise."""
+    experiment = Experiment.of_grid(NGRAM)
+    drawn = [Picture("replace", generation, 0, "x" * 10_000_000) for generation in range(6)]
+    with replacing(tmp_path / "out.parquet") as unfinished:
+        pq.write_table(Results(experiment.plain(), MEASUREMENT.empty_table(), drawn).table(), unfinished)
+    assert list(read_results(tmp_path / "out.parquet").pictures) == drawn
 
 
 @pytest.mark.slow

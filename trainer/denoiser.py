@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import pi
+from math import cos, pi
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.model import Device
-from trainer.molecules import BONDS, FAR, Molecule, Points
+from trainer.molecules import BONDS, FAR, WIDEST, Molecule, Points
 from trainer.nets import Fit, seeded, train
 from trainer.optimise import device
 from trainer.testbed import Floats
@@ -29,7 +29,7 @@ SCALE = 2.0
 """Å a unit of the network's coordinates."""
 LEVELS = 200
 """Levels of noise, of which one is drawn in training."""
-REACH = 6.0
+REACH = 1.2 * WIDEST / SCALE
 """No atom is farther from the middle, in the network's units: at the highest levels a little error goes a long way."""
 SHARPEST = 0.03
 """Below so much noise springs pull no harder."""
@@ -175,13 +175,16 @@ class Denoiser(nn.Module):
         return _centred((moved - flat).view_as(places) * there, there)
 
     def losses(self, graphs: Graphs, places: Tensor) -> Tensor:
-        """The mean square error of the noise that is told, of each molecule, at a level that is drawn, (molecules,)."""
+        """The error of the noise that is told, of each molecule, at a level that is drawn, (molecules,).
+
+        Squared, as a share of the noise: around its middle it has three dimensions less than coordinates.
+        """
         there = graphs.there[:, :, None]
         levels = torch.randint(1, LEVELS + 1, (len(places),), device=places.device).float() / LEVELS
         noise = _centred(torch.randn_like(places) * there, there)
         kept = _kept(levels)[:, None, None]
         found = self.noise(graphs, kept.sqrt() * places + (1 - kept).sqrt() * noise, levels)
-        return ((found - noise) ** 2).sum((1, 2)) / (3 * graphs.there.sum(1))
+        return ((found - noise) ** 2).sum((1, 2)) / (3 * (graphs.there.sum(1) - 1))
 
     @torch.inference_mode()
     def write(self, graphs: Graphs, steps: int, seed: int) -> Points:
@@ -235,7 +238,7 @@ def fit(
 
 def _kept(level: Tensor) -> Tensor:
     """How much of a shape's variance is left at a level of noise; the cosine of Nichol & Dhariwal 2021 (2102.09672)."""
-    return torch.cos((level + 0.008) / 1.008 * pi / 2).clamp(min=1e-3) ** 2
+    return ((torch.cos((level + 0.008) / 1.008 * pi / 2) / cos(0.008 / 1.008 * pi / 2)) ** 2).clamp(1e-6, 1)
 
 
 def _centred(places: Tensor, there: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +46,13 @@ class Images:
         return 0 if self.labels is None else int(self.labels.max()) + 1
 
 
-def digits() -> Images:
-    """The 1,797 handwritten digits of scikit-learn, 8 x 8."""
+def digits(side: int | None = None) -> Images:
+    """The 1,797 handwritten digits of scikit-learn, 8 x 8 where no other side is wanted."""
     from sklearn.datasets import load_digits
 
     held = load_digits()
-    return Images((held.images / 16).astype(np.float32), held.target.astype(np.int64))
+    pixels = _resized((held.images / 16).astype(np.float32), side or held.images.shape[1])
+    return Images(pixels, held.target.astype(np.int64))
 
 
 def read_images(path: Path, side: int | None = None, skip_bad: bool = False) -> Images:
@@ -59,7 +61,7 @@ def read_images(path: Path, side: int | None = None, skip_bad: bool = False) -> 
     In a folder those of each folder inside are a class. They become squares in shades of grey.
 
     Args:
-        side: of the squares; as large as the first one where it is None, and then all are to be.
+        side: of the squares they become; where it is None all are to be squares, as large as the first one.
         skip_bad: leave out, and count, what cannot be read.
     Raises:
         BadImages: there are none, or one cannot be read, or has another size.
@@ -69,16 +71,25 @@ def read_images(path: Path, side: int | None = None, skip_bad: bool = False) -> 
     if not path.is_file():
         raise BadImages(path, "there is no such file or folder", "name an IDX file or a folder of pictures")
     held = _idx(path, 3)
-    if held.shape[1] != held.shape[2] or (side and side != held.shape[1]):
-        raise BadImages(
-            path, f"they have {held.shape[1]} x {held.shape[2]} pixels", "squares are wanted, leave side out"
-        )
-    if not len(held):
+    if not held.size:
         raise BadImages(path, "there are none", "name another file")
+    if held.shape[1] != held.shape[2] and side is None:
+        raise BadImages(path, f"they have {held.shape[2]} x {held.shape[1]} pixels", "squares are wanted: give side=")
     labels = _labels_beside(path)
     if labels is not None and len(labels) != len(held):
         raise BadImages(path, f"{len(held):,} stand beside {len(labels):,} labels", "name files that belong together")
-    return Images((held / 255).astype(np.float32), labels)
+    return Images(_resized((held / 255).astype(np.float32), side or held.shape[1]), labels)
+
+
+def _resized(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Images (images, height, width) as squares of a side."""
+    if images.shape[1:] == (side, side):
+        return images
+    from PIL import Image
+
+    held = [np.asarray(Image.fromarray(image).resize((side, side))) for image in images]
+    clipped: NDArray[np.float32] = np.stack(held).clip(0, 1)
+    return clipped
 
 
 # -- IDX files
@@ -103,9 +114,9 @@ def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 def _labels_beside(path: Path) -> NDArray[np.int64] | None:
     """The labels that stand beside the images of MNIST, and of what is laid out as it is."""
-    named = path.name.replace("images", "labels").replace("idx3", "idx1")
-    beside = path.with_name(named)
-    return _idx(beside, 1).astype(np.int64) if named != path.name and beside.is_file() else None
+    named = path.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
+    beside = [path.with_name(name) for name in (named, f"{named}.gz") if path.with_name(name).is_file()]
+    return _idx(beside[0], 1).astype(np.int64) if "images" in path.name and beside else None
 
 
 # -- folders
@@ -145,12 +156,30 @@ def _picture(path: Path, side: int | None) -> NDArray[np.float32]:
 
     try:
         with Image.open(path) as picture:
-            grey = picture.convert("L")
+            if picture.mode.startswith(("I", "F")):
+                raise BadImages(
+                    path, "its shades have more than 8 bits", "save it with 8, remove it, or set skip_bad=true"
+                )
+            grey = _on_white(picture).convert("L")
             if side:
                 grey = grey.resize((side, side))
             pixels: NDArray[np.float32] = np.asarray(grey, np.float32) / np.float32(255)
+    except BadImages:
+        raise
     except Exception as error:  # each of Pillow's many readers has errors of its own
         raise BadImages(path, str(error) or type(error).__name__, "mend it, remove it, or set skip_bad=true") from error
     if pixels.shape[0] != pixels.shape[1]:
         raise BadImages(path, f"it has {pixels.shape[1]} x {pixels.shape[0]} pixels", "squares are wanted: give side=")
     return pixels
+
+
+def _on_white(picture: Any) -> Any:
+    """A picture as it looks on a page where it is transparent."""
+    if not picture.has_transparency_data:
+        return picture
+    from PIL import Image
+
+    seen = picture.convert("RGBA")
+    page = Image.new("RGBA", seen.size, "white")
+    page.alpha_composite(seen)
+    return page

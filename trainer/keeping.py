@@ -19,6 +19,9 @@ from trainer.experiment import Cell, Experiment
 from trainer.plan import learns_from, rows
 from trainer.results import MEASUREMENT, ORDER, PICTURE, Found, Picture, Results
 
+MOST_METADATA = 2**31 - 1
+"""So many bytes of metadata are read, which hold the pictures: all that the format can have."""
+
 
 class Keeper(Protocol):
     """Keeps the measurements of an experiment."""
@@ -115,7 +118,7 @@ def read_results(path: Path) -> Results:
     if not path.is_file():
         raise ProvError(f"no results at {path}: name a file that `prov simulate` wrote")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, thrift_string_size_limit=MOST_METADATA)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ProvError(

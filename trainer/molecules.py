@@ -23,6 +23,10 @@ BONDS = 4
 FAR = 4
 """Bonds between two atoms from which on they are just far from each other."""
 _TRIES = 50
+LEAST = 3
+"""Atoms that a molecule needs for shapes to differ, and to be drawn."""
+WIDEST = 10.0
+"""No atom of a molecule is farther from its middle, in Å."""
 Points = NDArray[np.float32]
 
 
@@ -103,17 +107,21 @@ def read_molecules(path: Path | None, conformers: int, most: int | None = None, 
         ProvError: the file cannot be read, or holds none.
     """
     lines = [line.split(maxsplit=1) for line in _content(path).splitlines() if line.strip()][:most]
-    held, refused = [], []
+    held: dict[str, Molecule] = {}
+    refused = []
     for smiles, *name in lines:
         try:
-            held.append(_molecule(smiles, name[0].strip() if name else smiles, conformers))
+            plain, same = _parsed(smiles)
+            if same in held:
+                raise BadMolecule(smiles, f"is {held[same].name} once more")
+            held[same] = _molecule(smiles, plain, name[0].strip() if name else smiles, conformers)
         except BadMolecule as error:
             if not skip_bad:
                 raise
             refused.append(str(error))
     if not held:
         raise ProvError(f"{path} holds no molecule that has a shape: name a file with a SMILES a line")
-    return Molecules(held, refused)
+    return Molecules(list(held.values()), refused)
 
 
 def _content(path: Path | None) -> str:
@@ -125,31 +133,44 @@ def _content(path: Path | None) -> str:
         raise ProvError(f"cannot read {path}: {error}; name a text file with a SMILES a line") from error
 
 
-def _molecule(smiles: str, name: str, conformers: int) -> Molecule:
-    from rdkit import Chem, RDLogger
-    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+def _parsed(smiles: str) -> tuple[Any, str]:
+    """A molecule that a SMILES says, and the SMILES that says the same in one way."""
+    from rdkit import Chem, rdBase
 
-    RDLogger.DisableLog("rdApp.*")  # what is wrong is told in a line of our own
-    try:
+    with rdBase.BlockLogs():  # what is wrong is told in a line of our own
         plain = Chem.MolFromSmiles(smiles)
         if plain is None or not plain.GetNumAtoms():
             raise BadMolecule(smiles, "is none that RDKit understands")
+        return plain, Chem.MolToSmiles(plain)
+
+
+def _molecule(smiles: str, plain: Any, name: str, conformers: int) -> Molecule:
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+    with rdBase.BlockLogs():
         if len(Chem.GetMolFrags(plain)) > 1:
             raise BadMolecule(smiles, "is in several parts")
+        if plain.GetNumHeavyAtoms() < LEAST:
+            raise BadMolecule(smiles, f"has fewer than {LEAST} atoms beside hydrogen")
+        kinds = [Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC]
+        if any(bond.GetBondType() not in kinds for bond in plain.GetBonds()):
+            raise BadMolecule(smiles, "has a bond that is not single, double, triple or aromatic")
         whole = Chem.AddHs(plain)
         settings = rdDistGeom.ETKDGv3()
-        settings.randomSeed, settings.maxIterations = 1, _TRIES
+        settings.randomSeed, settings.maxIterations = 1, _TRIES  # by 0 all conformers are one
         if len(rdDistGeom.EmbedMultipleConfs(whole, conformers, settings)) < conformers:
             raise BadMolecule(smiles, f"has no {conformers} conformers that can be found")
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(whole):
             raise BadMolecule(smiles, "has atoms that the force field MMFF does not know")
-        rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(whole, maxIters=1000)
-    finally:
-        RDLogger.EnableLog("rdApp.*")
-    heavy = Chem.RemoveHs(whole)
+        rested = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(whole, maxIters=1000)
+        if any(restless for restless, _ in rested):
+            raise BadMolecule(smiles, "has a conformer that the force field MMFF brings to no rest")
+        heavy = Chem.RemoveHs(whole)
     shapes = np.array([conformer.GetPositions() for conformer in heavy.GetConformers()], np.float32)
     shapes -= shapes.mean(axis=1, keepdims=True)
-    kinds = [Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC]
+    if (wide := float(np.linalg.norm(shapes, axis=2).max())) > WIDEST:
+        raise BadMolecule(smiles, f"reaches {wide:.1f} Å from its middle, {WIDEST:.0f} at most are wanted")
     bonds = np.zeros((heavy.GetNumAtoms(),) * 2, np.int64)
     for bond in heavy.GetBonds():
         ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()

@@ -24,10 +24,14 @@ def grid(images: NDArray[np.float32]) -> str:
     framed = np.pad(images, ((0, 0), (0, 1), (0, 1)), constant_values=0.5)
     rows = framed.reshape(ACROSS, ACROSS, side + 1, side + 1).transpose(0, 2, 1, 3)
     whole = rows.reshape(ACROSS * (side + 1), -1)[:-1, :-1]
-    held = BytesIO()
-    Image.fromarray(np.round(whole * 255).astype(np.uint8)).save(held, "PNG")
+    drawn, held, style = Image.fromarray(np.round(whole * 255).astype(np.uint8)), BytesIO(), ""
+    if drawn.width > SIDE:
+        drawn = drawn.resize((SIDE, SIDE))
+    elif drawn.width <= SIDE // 2:
+        style = ' style="image-rendering: pixelated"'
+    drawn.save(held, "PNG")
     content = b64encode(held.getvalue()).decode()
-    size = f'width="{SIDE}" height="{SIDE}" style="image-rendering: pixelated"'
+    size = f'width="{SIDE}" height="{SIDE}"{style}'
     return svg(f'<image {size} href="data:image/png;base64,{content}"/>')
 
 

@@ -77,7 +77,7 @@ class _Figure:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Histogram:
     """The histogram of a measure of an arm."""
 
     name: str
@@ -99,15 +99,15 @@ def report(results: Results, *, command: str | None) -> str:
     arms: list[dict[str, Any]] = experiment.get("arms", [])
     drawn = {f"metric-{at}": figure.spec for at, figure in enumerate(figures) if figure.spec}
     plans = {f"plan-{at}": charts.plan_chart(arm["plan"]) for at, arm in enumerate(arms) if arm.get("plan")}
-    pictures = _pictures(results)
-    drawn |= {f"histogram-{at}": picture.spec for at, picture in enumerate(pictures)}
+    histograms = _histograms_of(results)
+    drawn |= {f"histogram-{at}": histogram.spec for at, histogram in enumerate(histograms)}
     held = {"charts": drawn | plans, "light": charts.config(dark=False), "dark": charts.config(dark=True)}
     body = [
         *_header(experiment, figures),
         *_claims(experiment.get("claims", [])),
         *_written(results.pictures),
         *_measures(figures),
-        *_histograms(pictures),
+        *_histograms(histograms),
         *_verdicts(figures),
         *_plans(arms),
         *_arms(arms),
@@ -135,8 +135,8 @@ def write_svg(results: Results, folder: Path) -> list[Path]:
     config = charts.config(dark=False) | {"background": "#ffffff", "padding": 12}
     paths: list[Path] = []
     charted = [(figure.metric, figure.spec) for figure in _figures(results) if figure.spec]
-    for name, spec in charted + [(picture.name, picture.spec) for picture in _pictures(results)]:
-        path = folder / f"{_file_name(name, [path.stem for path in paths])}.svg"
+    for name, spec in charted + [(histogram.name, histogram.spec) for histogram in _histograms_of(results)]:
+        path = _unlike(folder, name, paths)
         spec = spec | {"width": 640, "title": name}
         drawn = converter.vegalite_to_svg(spec, vl_version=_vega_lite(), config=config, allowed_base_urls=[])
         with translated(path):
@@ -144,11 +144,17 @@ def write_svg(results: Results, folder: Path) -> list[Path]:
             path.write_text(drawn, encoding="utf-8")
         paths.append(path)
     for picture in results.pictures:
-        path = folder / f"{_file_name(f'{picture.arm} generation {picture.generation}', [])}.svg"
+        path = _unlike(folder, f"{picture.arm} generation {picture.generation}", paths)
         with translated(path):
+            folder.mkdir(parents=True, exist_ok=True)
             path.write_text(picture.svg, encoding="utf-8")
         paths.append(path)
     return paths
+
+
+def _unlike(folder: Path, name: str, others: Sequence[Path]) -> Path:
+    """Where a chart of a name is written, beside others."""
+    return folder / f"{_file_name(name, [path.stem for path in others])}.svg"
 
 
 def write_data(results: Results, path: Path) -> None:
@@ -217,18 +223,18 @@ def _figures(results: Results) -> list[_Figure]:
     return figures
 
 
-def _pictures(results: Results) -> list[_Picture]:
+def _histograms_of(results: Results) -> list[_Histogram]:
     """The histograms, one an arm and measure, those of a measure on one axis."""
     shares: dict[tuple[str, str], dict[int, Measured]] = {}
     for one in measured(results):
         if (found := parsed(one.metric)) and np.isfinite(one.values).any():
             shares.setdefault((found[0], one.arm), {})[found[1]] = one
-    pictures = []
+    histograms = []
     for (measure, arm), own in shares.items():
         held = [number for (other, _), bins in shares.items() if other == measure for number in _filled(bins)]
         bins = range(max(0, min(held) - 1), max(held) + 2)
-        pictures.append(_Picture(f"{measure}, {arm}", charts.histogram_chart(own, bins)))
-    return pictures
+        histograms.append(_Histogram(f"{measure}, {arm}", charts.histogram_chart(own, bins)))
+    return histograms
 
 
 def _filled(shares: Mapping[int, Measured]) -> Iterator[int]:
@@ -281,13 +287,13 @@ def _written(pictures: Sequence[Picture]) -> Iterator[str]:
         yield "</div>"
 
 
-def _histograms(pictures: Sequence[_Picture]) -> Iterator[str]:
-    if pictures:
+def _histograms(histograms: Sequence[_Histogram]) -> Iterator[str]:
+    if histograms:
         said = "Share of texts in each bin: a line a generation, the mean of its repeats. What is above"
         yield f'<h2>Histograms</h2><p class="faint">{said} {EDGES[-1]:,.0f} stands in the last bin.</p>'
         yield '<div class="charts">'
-        for at, picture in enumerate(pictures):
-            caption = f"<figcaption><h3>{escape(picture.name)}</h3></figcaption>"
+        for at, histogram in enumerate(histograms):
+            caption = f"<figcaption><h3>{escape(histogram.name)}</h3></figcaption>"
             yield f'<figure>{caption}<div class="chart" id="histogram-{at}"></div></figure>'
         yield "</div>"
 

@@ -26,7 +26,7 @@ def claims(told: Told) -> Iterator[Claim]:
     yield Claim("replace: change of the latents' spread, the greatest of one generation", None, 0.0, float(steps.max()))
     left = f"replace: spread at the end, per that at first ({PUBLISHED[-1] / PUBLISHED[0]:.2f} on MNIST)"
     yield Claim(left, None, None, float((spread[:, -1] / spread[:, 0]).mean()))
-    ends = told.lost("latent_std", -1)["accumulate"]
+    ends = float(told.lost("latent_std", -1)["accumulate"].mean())
     yield Claim("accumulate: loss of spread (it slows the decline, and need not stop it)", None, None, ends)
     for metric, sign in (("latent_std", -1), ("elbo", -1), ("coverage", -1), ("frechet_distance", 1)):
         yield from told.compared(metric, sign)

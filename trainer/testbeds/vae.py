@@ -54,7 +54,7 @@ class Vae(TestBed):
 
     Attributes:
         data: an IDX file as MNIST has them, or a folder of pictures; scikit-learn's 8 x 8 digits where it is None.
-        side: pictures of a folder become so many pixels wide and high.
+        side: images become so many pixels wide and high.
         skip_bad: leave out, and count, pictures that cannot be read.
         latent: dimensions of the latent.
         width: channels of the first layer.
@@ -91,11 +91,16 @@ class Vae(TestBed):
     @property
     def _held_out(self) -> Pixels:
         """The images that no model learns from, (held out, side, side)."""
-        return self.images.pixels[self._order[: len(self._order) // HELD_OUT]]
+        return self.images.pixels[self._order[: self._out]]
+
+    @property
+    def _out(self) -> int:
+        """How many are held out."""
+        return max(1, len(self._order) // HELD_OUT)
 
     def real(self, size: int, repeats: int, rng: np.random.Generator) -> Any:
         assert repeats == 1, "autoencoders are fitted one repeat at a time"
-        there_are = self._order[len(self._order) // HELD_OUT :]
+        there_are = self._order[self._out :]
         if size > len(there_are):
             raise ProvError(
                 f"the arm needs {size:,} images, there are {len(there_are):,} that are not held out: "
@@ -151,7 +156,7 @@ class Vae(TestBed):
 @lru_cache(maxsize=2)
 def _images(data: Path | None, side: int | None, skip_bad: bool) -> Images:
     check_installed("the test-bed vae", "images")
-    found = digits() if data is None else read_images(data, side, skip_bad)
+    found = digits(side) if data is None else read_images(data, side, skip_bad)
     wide = found.pixels.shape[1]
     if wide % 4:
         raise ProvError(f"the images are {wide} pixels wide, a multiple of 4 is wanted: give side={wide // 4 * 4 or 4}")
@@ -173,7 +178,7 @@ def _of_classes(classifier: Classifier, real: Images, written: Pixels) -> dict[s
     )
     seen = shares[shares > 0]
     return {
-        "coverage": float((shares >= PRESENT * wanted).mean()),
+        "coverage": float((shares >= PRESENT * wanted)[wanted > 0].mean()),
         "class_entropy": float(-(seen * np.log(seen)).sum()),
         "frechet_distance": frechet_distance(classifier.features(real.pixels), classifier.features(written)),
     }
