@@ -20,7 +20,7 @@ from provenance.errors import ProvError  # noqa: E402
 from registry import Registry  # noqa: E402
 from trainer import extras  # noqa: E402
 from trainer.experiment import Experiment  # noqa: E402
-from trainer.images import BadImages, Images, digits, read_images  # noqa: E402
+from trainer.images import BadImages, Images, contents_of, digits, read_images  # noqa: E402
 from trainer.keeping import InFile, InRegistry, read_results  # noqa: E402
 from trainer.pictures import ACROSS, SIDE, grid  # noqa: E402
 from trainer.report import report, write_svg  # noqa: E402
@@ -181,6 +181,21 @@ def test_labels_are_found_packed_or_not(tmp_path: Path) -> None:
     labels.unlink()
     assert wanted is not None
     np.testing.assert_array_equal(read_images(path).labels, wanted)
+
+
+def test_what_a_folder_holds_is_told_by_its_names_and_contents(tmp_path: Path) -> None:
+    folder = pictures(tmp_path)
+    before = contents_of(folder)
+    (folder / "note.txt").write_text("no picture")
+    assert contents_of(folder) == before == contents_of(folder.rename(tmp_path / "moved"))
+    (tmp_path / "moved" / "dark" / "0.png").rename(tmp_path / "moved" / "bright" / "0.png")
+    assert contents_of(tmp_path / "moved") != before
+    path = mnist(tmp_path)
+    before = contents_of(path)
+    (tmp_path / "train-labels-idx1-ubyte").unlink()
+    assert contents_of(path) != before
+    with pytest.raises(ProvError, match=r"cannot read .*nothing: No such file"):
+        contents_of(tmp_path / "nothing")
 
 
 # -- the test-bed

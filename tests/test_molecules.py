@@ -97,6 +97,24 @@ def test_a_file_without_molecules_is_one_line(tmp_path: Path, content: bytes, wo
         read_molecules(tmp_path / "nothing.smi", 2)
 
 
+def test_an_experiment_on_other_molecules_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "some.smi"
+    path.write_text("CCO\nCCNC\nCCCO\n")
+    quick = {"conformers": 2, "epochs": 1, "width": 4, "layers": 1, "denoising": 2}
+    spec = {"testbed": {"name": "diffusion", "smiles": str(path), **quick}, "schedule": "replace"}
+    sizes = {"generations": 1, "size": 4, "repeats": 1}
+    first, again = (Experiment.of_grid(spec | sizes) for _ in range(2))
+    assert first.digest == again.digest
+    assert Experiment.of_grid(first.spec()).digest == first.digest
+    path.write_text("CCO\nCCNC\nCCCN\n")
+    assert Experiment.of_grid(spec | sizes).digest != first.digest
+    (arm,) = first.arms
+    with pytest.raises(ProvError, match=r"some\.smi does not hold what it did when the experiment began"):
+        arm.bed().real(4, 1, GENERATOR(0))
+    with pytest.raises(ProvError, match="does not hold what it did"):
+        Experiment.of_grid(first.spec())
+
+
 # -- turns
 
 

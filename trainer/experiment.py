@@ -339,7 +339,7 @@ def _arm(fields: Mapping[str, Any], varied: Sequence[str]) -> Arm:
     bed, scheduled = arm.bed(), arm.scheduled(0)  # whose parameters are checked here
     if scheduled.edited:
         bed.check_edits()
-    return arm
+    return arm.model_copy(update={"testbed_parameters": testbed_parameters | bed.pinned()})
 
 
 def _named(choice: Any) -> tuple[str, Choice]:

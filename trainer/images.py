@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import ProvError
+from trainer.contents import contents
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 _IDX_BYTES = 0x08
@@ -92,6 +93,17 @@ def _resized(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return clipped
 
 
+def contents_of(path: Path) -> str:
+    """What the files hold that `read_images` reads: SHA-256 in hex.
+
+    Raises:
+        ProvError: one cannot be read.
+    """
+    if path.is_dir():
+        return contents(path, _pictures_in(path))
+    return contents(path.parent, [path, *_labels_of(path)])
+
+
 # -- IDX files
 
 
@@ -114,16 +126,23 @@ def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 def _labels_beside(path: Path) -> NDArray[np.int64] | None:
     """The labels that stand beside the images of MNIST, and of what is laid out as it is."""
+    beside = _labels_of(path)
+    return _idx(beside[0], 1).astype(np.int64) if beside else None
+
+
+def _labels_of(path: Path) -> list[Path]:
+    """The file of labels beside one of images, packed or not, if there is one."""
+    if "images" not in path.name:
+        return []
     named = path.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
-    beside = [path.with_name(name) for name in (named, f"{named}.gz") if path.with_name(name).is_file()]
-    return _idx(beside[0], 1).astype(np.int64) if "images" in path.name and beside else None
+    return [path.with_name(name) for name in (named, f"{named}.gz") if path.with_name(name).is_file()][:1]
 
 
 # -- folders
 
 
 def _of_folder(path: Path, side: int | None, skip_bad: bool) -> Images:
-    files = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
+    files = _pictures_in(path)
     held: list[NDArray[np.float32]] = []
     classes: list[Path] = []
     refused: list[ProvError] = []
@@ -144,6 +163,10 @@ def _of_folder(path: Path, side: int | None, skip_bad: bool) -> Images:
     names = {folder: number for number, folder in enumerate(dict.fromkeys(classes))}
     labels = np.array([names[folder] for folder in classes]) if len(names) > 1 else None
     return Images(np.stack(held), labels, len(refused))
+
+
+def _pictures_in(path: Path) -> list[Path]:
+    return sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
 
 
 def _none_there(refused: list[ProvError]) -> str:

@@ -125,6 +125,14 @@ class TestBed(BaseModel, ABC):
         """What it was made with, as plain JSON, without texts."""
         return {"testbed": name_of(self), **self.model_dump(mode="json", exclude={"held_out"})}
 
+    def pinned(self) -> dict[str, str]:
+        """Parameters that say what the files hold that it reads: other data are another experiment.
+
+        Raises:
+            ProvError: they cannot be read, or do not hold what a parameter says already.
+        """
+        return {}
+
     def grounded(self, human: Callable[[], Iterable[str]], held_out: Sequence[str]) -> TestBed:
         """The test-bed with its truth from a registry, for one that works on texts.
 

@@ -10,18 +10,21 @@ class Claim:
 
     Attributes:
         low, high: between these the finding is to be; both None where it is told and not judged.
+        strictly: it is to be more than low, a tie fails.
     """
 
     what: str
     low: float | None
     high: float | None
     found: float
+    strictly: bool = False
 
     @property
     def verdict(self) -> str:
         if self.low is None and self.high is None:
             return "told"
         holds = (self.low is None or self.found >= self.low) and (self.high is None or self.found <= self.high)
+        holds &= not (self.strictly and self.found == self.low)
         return "pass" if holds else "FAIL"
 
     def row(self) -> dict[str, Any]:

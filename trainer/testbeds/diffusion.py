@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from provenance.errors import ProvError
+from trainer.contents import check_contents, contents
 from trainer.extras import check_installed
 from trainer.model import Device
 from trainer.molecules import Molecule, Molecules, Points, drawing, read_molecules
@@ -59,6 +60,7 @@ class Diffusion(TestBed):
 
     Attributes:
         smiles: a file with a molecule a line; those that come with prov where it is None.
+        content: SHA-256 of what smiles holds, found when an experiment begins: it does not go on with other molecules.
         skip_bad: leave out, and count, molecules that have no shape.
         molecules: so many of them, the first ones; all where it is None.
         conformers: of each.
@@ -72,6 +74,7 @@ class Diffusion(TestBed):
     unit: ClassVar[str] = "conformers"
 
     smiles: Path | None = None
+    content: str | None = None
     skip_bad: bool = False
     molecules: int | None = Field(default=None, ge=2)
     conformers: int = Field(default=20, ge=1, le=1000)
@@ -86,7 +89,15 @@ class Diffusion(TestBed):
     @cached_property
     def known(self) -> Molecules:
         """All molecules that have a shape."""
+        self.pinned()
         return _molecules(self.smiles, self.conformers, self.molecules, self.skip_bad)
+
+    def pinned(self) -> dict[str, str]:
+        if self.smiles is None:
+            return {}
+        found = contents(self.smiles.parent, [self.smiles])
+        check_contents(self.smiles, self.content, found)
+        return {"content": found}
 
     @cached_property
     def _order(self) -> list[int]:

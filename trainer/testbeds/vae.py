@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from provenance.errors import ProvError
+from trainer.contents import check_contents
 from trainer.extras import check_installed
-from trainer.images import Images, digits, read_images
+from trainer.images import Images, contents_of, digits, read_images
 from trainer.model import Device
 from trainer.pictures import ACROSS, grid
 from trainer.streams import stream
@@ -54,6 +55,7 @@ class Vae(TestBed):
 
     Attributes:
         data: an IDX file as MNIST has them, or a folder of pictures; scikit-learn's 8 x 8 digits where it is None.
+        content: SHA-256 of what data holds, found when an experiment begins: it does not go on with other data.
         side: images become so many pixels wide and high.
         skip_bad: leave out, and count, pictures that cannot be read.
         latent: dimensions of the latent.
@@ -68,6 +70,7 @@ class Vae(TestBed):
     unit: ClassVar[str] = "images"
 
     data: Path | None = None
+    content: str | None = None
     side: int | None = Field(default=None, ge=4, le=256, multiple_of=4)
     skip_bad: bool = False
     latent: int = Field(default=8, ge=1, le=1024)
@@ -81,7 +84,15 @@ class Vae(TestBed):
     @cached_property
     def images(self) -> Images:
         """All there are."""
+        self.pinned()
         return _images(self.data, self.side, self.skip_bad)
+
+    def pinned(self) -> dict[str, str]:
+        if self.data is None:
+            return {}
+        found = contents_of(self.data)
+        check_contents(self.data, self.content, found)
+        return {"content": found}
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -142,14 +153,15 @@ class Vae(TestBed):
             "unreadable": float(self.images.unreadable),
         }
         if self.images.labels is not None:
-            found |= _of_classes(self._classifier, self.images, written)
+            found |= _of_classes(self.classifier, self.images, written)
         return {metric: np.array([value]) for metric, value in found.items()}
 
     def picture(self, model: Model) -> str:
         return grid(model.network.write(ACROSS**2, 0))
 
     @property
-    def _classifier(self) -> Classifier:
+    def classifier(self) -> Classifier:
+        """What tells the classes of images; it learnt from all real ones, whose labels are known."""
         return _classifier(self.data, self.side, self.skip_bad)
 
 
