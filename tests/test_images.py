@@ -164,6 +164,13 @@ def test_shades_of_more_than_8_bits_are_refused(tmp_path: Path, kind: type) -> N
         read_images(tmp_path)
 
 
+def test_a_picture_too_large_to_be_safe_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    pictures(tmp_path)
+    with pytest.raises(BadImages, match=r"\.png: Image size \(64 pixels\) exceeds limit"):
+        read_images(tmp_path)
+
+
 def test_what_is_transparent_is_seen_on_white(tmp_path: Path) -> None:
     ink = np.zeros((8, 8, 4), np.uint8)
     ink[2:4, :, 3] = 255  # black, and all else transparent

@@ -88,6 +88,11 @@ def test_what_has_no_shape_is_told_or_counted(tmp_path: Path, smiles: str, words
     assert bed.measure(bed.fit(samples, None, None, GENERATOR(0)), samples)["refused"] == 1
 
 
+def test_more_molecules_than_there_are_is_one_line() -> None:
+    with pytest.raises(ProvError, match="1,000 molecules are wanted, prov has 63: give a smaller molecules="):
+        read_molecules(None, 2, most=1000)
+
+
 @pytest.mark.parametrize(("content", "words"), [(b"", "holds no molecule"), (b"\xff\xfe", "cannot read")])
 def test_a_file_without_molecules_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "some.smi").write_bytes(content)

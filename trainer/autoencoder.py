@@ -23,7 +23,7 @@ AT_ONCE = 1000
 Pixels = NDArray[np.float32]
 
 
-class Shape(Fit, Protocol):
+class Settings(Fit, Protocol):
     """How an autoencoder is made and fitted, as the test-bed says."""
 
     latent: int
@@ -105,21 +105,21 @@ class Autoencoder(nn.Module):
             return -float(torch.cat([self.losses(part) for part in parts]).mean())
 
 
-def fit(pixels: Pixels, weights: Floats | None, shape: Shape, seed: int) -> tuple[Autoencoder, list[float]]:
+def fit(pixels: Pixels, weights: Floats | None, how: Settings, seed: int) -> tuple[Autoencoder, list[float]]:
     """An autoencoder of images (images, side, side), from scratch, with its losses.
 
     Args:
         weights: one an image, summing to 1; None where all weigh the same.
     """
     with seeded(seed):
-        place = device(shape.device)
-        network = Autoencoder(pixels.shape[1], shape.width, shape.latent, shape.noise).to(place)
+        place = device(how.device)
+        network = Autoencoder(pixels.shape[1], how.width, how.latent, how.noise).to(place)
         held = torch.from_numpy(pixels).to(place)
 
         def losses(rows: Tensor) -> Tensor:
             return network.losses(held[rows])
 
-        return network, train(network, losses, len(pixels), shape, weights)
+        return network, train(network, losses, len(pixels), how, weights)
 
 
 @dataclass(frozen=True)

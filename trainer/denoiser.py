@@ -38,7 +38,7 @@ FEATURES = BONDS + 1 + FAR + 1
 """What is known of two atoms: which bond is between them, and how many bonds."""
 
 
-class Shape(Fit, Protocol):
+class Settings(Fit, Protocol):
     """How a denoiser is made and fitted, as the test-bed says."""
 
     width: int
@@ -190,8 +190,8 @@ class Denoiser(nn.Module):
     def write(self, graphs: Graphs, steps: int, seed: int) -> Points:
         """A shape of each molecule, in Å, (molecules, atoms, 3): noise, from which noise is taken step by step."""
         with seeded(seed):
-            there = graphs.to(self.place)
-            parts = [self._denoised(there.take(rows), steps) for rows in _parts(len(graphs.nodes))]
+            placed = graphs.to(self.place)
+            parts = [self._denoised(placed.take(rows), steps) for rows in _parts(len(graphs.nodes))]
             held: Points = torch.cat(parts).cpu().numpy() * np.float32(SCALE)
         return held
 
@@ -212,13 +212,13 @@ class Denoiser(nn.Module):
     def loss(self, graphs: Graphs, shapes: Points) -> float:
         """The mean loss of shapes in Å, at the same levels and noise each time."""
         with seeded(0):
-            places, there = torch.from_numpy(shapes).to(self.place) / SCALE, graphs.to(self.place)
-            parts = [self.losses(there.take(rows), places[rows]) for rows in _parts(len(places))]
+            places, placed = torch.from_numpy(shapes).to(self.place) / SCALE, graphs.to(self.place)
+            parts = [self.losses(placed.take(rows), places[rows]) for rows in _parts(len(places))]
             return float(torch.cat(parts).mean())
 
 
 def fit(
-    graphs: Graphs, shapes: Points, weights: Floats | None, shape: Shape, seed: int
+    graphs: Graphs, shapes: Points, weights: Floats | None, how: Settings, seed: int
 ) -> tuple[Denoiser, list[float]]:
     """A denoiser of shapes (samples, atoms, 3) in Å, each of the molecule at its place, with its losses.
 
@@ -226,14 +226,14 @@ def fit(
         weights: one a sample, summing to 1; None where all weigh the same.
     """
     with seeded(seed):
-        place = device(shape.device)
-        network, there = Denoiser(shape.width, shape.layers).to(place), graphs.to(place)
+        place = device(how.device)
+        network, placed = Denoiser(how.width, how.layers).to(place), graphs.to(place)
         places = torch.from_numpy(shapes).to(place) / SCALE
 
         def losses(rows: Tensor) -> Tensor:
-            return network.losses(there.take(rows), places[rows])
+            return network.losses(placed.take(rows), places[rows])
 
-        return network, train(network, losses, len(shapes), shape, weights)
+        return network, train(network, losses, len(shapes), how, weights)
 
 
 def _kept(level: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,10 @@ def _picture(path: Path, side: int | None) -> NDArray[np.float32]:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path) as picture,
+        ):
             if picture.mode.startswith(("I", "F")):
                 raise BadImages(
                     path, "its shades have more than 8 bits", "save it with 8, remove it, or set skip_bad=true"

@@ -107,6 +107,10 @@ def read_molecules(path: Path | None, conformers: int, most: int | None = None, 
         ProvError: the file cannot be read, or holds none.
     """
     lines = [line.split(maxsplit=1) for line in _content(path).splitlines() if line.strip()][:most]
+    if most and len(lines) < most:
+        raise ProvError(
+            f"{most:,} molecules are wanted, {path or 'prov'} has {len(lines):,}: give a smaller molecules="
+        )
     held: dict[str, Molecule] = {}
     refused = []
     for smiles, *name in lines:
