@@ -77,7 +77,7 @@ class Told:
 def carry_out(
     spec: dict[str, Any],
     metrics: Sequence[str],
-    claims: Callable[[Told], Iterator[Claim]],
+    claims: Callable[[Told, Any], Iterator[Claim]],
     command: str,
     jobs: int,
     as_json: bool,
@@ -88,6 +88,7 @@ def carry_out(
     Args:
         spec: of the experiment but for its schedules.
         metrics: what tables show, the first on the terminal too.
+        claims: of what was measured, and of the test-bed.
         judge: exit 3 where a claim does not hold.
     """
     start = time.monotonic()
@@ -101,7 +102,7 @@ def carry_out(
     except ProvError as error:
         raise click.ClickException(str(error)) from error
     told = Told(results, metrics)
-    rows = [claim.row() for claim in claims(told)]
+    rows = [claim.row() for claim in claims(told, experiment.arms[0].bed())]
     said = f"{len(experiment.seeds)} seeds; {platform.machine()}, {os.cpu_count()} cores"
     tables = (f"{metric}:\n\n{markdown(told.table(metric))}" for metric in told.metrics)
     for name, text in (
